@@ -1,0 +1,53 @@
+"""SHA-256 over canonical encodings, each use with its own domain."""
+
+import hashlib
+
+import cbor2
+
+from pbft.codec import encode_value, signing_bytes, to_plain
+from pbft.messages import Answer, Item, Request, Seal
+from pbft.types import Digest, ReplicaId, RequestId
+
+DIGEST_ZERO = Digest(bytes(32))
+
+
+def request_id(request: Request) -> RequestId:
+    """Binds the contents: another question, or another asker, has another id."""
+    return RequestId(_hash(b"qnode/1 request", signing_bytes(request)))
+
+
+def commitment(
+    *,
+    network: bytes,
+    request_id: RequestId,
+    attempt: int,
+    replica: ReplicaId,
+    salt: bytes,
+    answer: Answer,
+) -> Digest:
+    """Hides the answer (32 random bytes of salt) and binds it to one replica and one attempt, so
+    that a copied commitment opens for nobody else."""
+    body = (network, request_id, attempt, replica, salt, to_plain(answer))
+    return Digest(_hash(b"qnode/1 answer commitment", cbor2.dumps(body)))
+
+
+def answer_digest(answer: Answer) -> Digest:
+    return Digest(_hash(b"qnode/1 answer", encode_value(answer)))
+
+
+def seal_digest(seal: Seal) -> Digest:
+    return Digest(_hash(b"qnode/1 seal", signing_bytes(seal)))
+
+
+def item_digest(item: Item) -> Digest:
+    return Digest(_hash(b"qnode/1 item", encode_value(item)))
+
+
+def batch_digest(item_digests: tuple[Digest, ...]) -> Digest:
+    """From the items' digests, so that a certificate for one item carries the others' digests,
+    not their contents."""
+    return Digest(_hash(b"qnode/1 batch", b"".join(item_digests)))
+
+
+def _hash(domain: bytes, body: bytes) -> bytes:
+    return hashlib.sha256(len(domain).to_bytes(1, "big") + domain + body).digest()

@@ -1,0 +1,158 @@
+"""Everything that comes out of a replica, to be performed in this order.
+
+A driver must perform the effects of one step one after the other: a `Persist` that stands before
+a `Broadcast` is on disk before the message leaves, and whatever was not performed before a crash
+never happened.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from pbft.events import Timer
+from pbft.evidence import Evidence
+from pbft.messages import DecidedSlot, Request, WireMessage
+from pbft.records import Record
+from pbft.types import ReplicaId, RequestId, SequenceNumber
+
+
+@dataclass(frozen=True, slots=True)
+class Persist:
+    """Append to the log and flush."""
+
+    record: Record
+
+
+@dataclass(frozen=True, slots=True)
+class Broadcast:
+    """To all other members."""
+
+    message: WireMessage
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    replica: ReplicaId
+    message: WireMessage
+
+
+@dataclass(frozen=True, slots=True)
+class ArmTimer:
+    """Deliver `TimerFired(timer)` after the delay; arming again restarts it."""
+
+    timer: Timer
+    delay_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class CancelTimer:
+    timer: Timer
+
+
+@dataclass(frozen=True, slots=True)
+class RunInference:
+    """Ask the model, within `request.timeout_ms`; the answer comes as `AnswerReady`."""
+
+    request_id: RequestId
+    attempt: int
+    request: Request
+    temperature_milli: int
+
+
+@dataclass(frozen=True, slots=True)
+class CompareAnswers:
+    """Measure the answers of `replicas` pairwise; the result comes as `AnswersCompared`."""
+
+    request_id: RequestId
+    attempt: int
+    question: str
+    replicas: tuple[ReplicaId, ...]
+    answers: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """The item at `index` of a decided slot is the network's answer to the request. Comes as soon
+    as the slot is decided, in whatever order that happens."""
+
+    request_id: RequestId
+    slot: DecidedSlot
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
+class Apply:
+    """Append a decided slot to the ledger. Comes in sequence order, without gaps."""
+
+    sequence_number: SequenceNumber
+    slot: DecidedSlot
+
+
+@dataclass(frozen=True, slots=True)
+class SendLedger:
+    """Send the slots first..last (inclusive) from the ledger to a replica that lacks them."""
+
+    replica: ReplicaId
+    first: SequenceNumber
+    last: SequenceNumber
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """A submitted request was not taken; nothing of it remains."""
+
+    request_id: RequestId
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A peer's message was not accepted. `reason` is one of few constant words, to be counted."""
+
+    source: ReplicaId
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """A replica is proven faulty."""
+
+    evidence: Evidence
+
+
+class Stage(StrEnum):
+    """Milestones of a request, for people who watch it."""
+
+    ACCEPTED = "accepted"
+    COMMITTED = "committed"
+    SEALED = "sealed"
+    REVEALED = "revealed"
+    PROPOSED = "proposed"
+    PREPARED = "prepared"
+    DECIDED = "decided"
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """The request reached a stage here; `replica` is whose message took it there."""
+
+    request_id: RequestId
+    stage: Stage
+    replica: ReplicaId
+
+
+Effect = (
+    Persist
+    | Broadcast
+    | Send
+    | ArmTimer
+    | CancelTimer
+    | RunInference
+    | CompareAnswers
+    | Reply
+    | Apply
+    | SendLedger
+    | Rejected
+    | Refused
+    | Report
+    | Progress
+)

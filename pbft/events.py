@@ -1,0 +1,99 @@
+"""Everything that goes into a replica.
+
+Randomness and the passing of time reach the core only through these: a salt comes with the answer
+that it hides, and a timer is an effect that comes back as an event.
+"""
+
+from dataclasses import dataclass
+
+from pbft.messages import Answer, Request, WireMessage
+from pbft.outcome import Contradiction
+from pbft.types import ReplicaId, RequestId
+
+
+@dataclass(frozen=True, slots=True)
+class SealGrace:
+    """The primary has waited long enough for further commitments."""
+
+    request_id: RequestId
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class RevealGrace:
+    """The primary has waited long enough for further reveals."""
+
+    request_id: RequestId
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerDeadline:
+    """This replica's own model has not answered in time."""
+
+    request_id: RequestId
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class CatchUp:
+    """A gap in the ledger has been open for a while: ask the peers again."""
+
+
+Timer = SealGrace | RevealGrace | AnswerDeadline | CatchUp
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """First event after construction: take up what the log left open."""
+
+
+@dataclass(frozen=True, slots=True)
+class Submitted:
+    """A user asked this node. `request.replica` is this replica."""
+
+    request: Request
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A decoded message from the connection of `source`, who need not be its signer."""
+
+    source: ReplicaId
+    message: WireMessage
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerReady:
+    """The model answered, or the driver abstains in its name. `salt`: 32 fresh random bytes."""
+
+    request_id: RequestId
+    attempt: int
+    answer: Answer
+    salt: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class AnswersCompared:
+    """Result of `effects.CompareAnswers`, over the same replicas."""
+
+    request_id: RequestId
+    attempt: int
+    replicas: tuple[ReplicaId, ...]
+    similarities_bp: tuple[int, ...]
+    contradictions: tuple[Contradiction, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TimerFired:
+    timer: Timer
+
+
+@dataclass(frozen=True, slots=True)
+class PeerUp:
+    """A connection to `replica` came up; what was sent before may have been lost."""
+
+    replica: ReplicaId
+
+
+Event = Started | Submitted | Received | AnswerReady | AnswersCompared | TimerFired | PeerUp

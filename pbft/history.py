@@ -1,0 +1,39 @@
+"""Which requests are decided, in bounded memory."""
+
+from collections import OrderedDict
+
+from pbft import digest
+from pbft.messages import Request
+from pbft.types import ReplicaId, RequestId
+
+REMEMBERED_MAX = 4_096
+"""Decided requests remembered per asking replica. Anything older than the oldest of these is
+refused unread, so that a recorded request can't be replayed once it was forgotten. Far above the
+number of requests in flight, so that no honest request is ever that old."""
+
+
+class History:
+    """Decided requests by the replica that asked."""
+
+    def __init__(self) -> None:
+        self._decided: dict[ReplicaId, OrderedDict[int, RequestId]] = {}
+        self._ids: set[RequestId] = set()
+
+    def add(self, request: Request) -> None:
+        request_id = digest.request_id(request)
+        decided = self._decided.setdefault(request.replica, OrderedDict())
+        decided[request.number] = request_id
+        self._ids.add(request_id)
+        if len(decided) > REMEMBERED_MAX:
+            oldest = min(decided)
+            self._ids.discard(decided.pop(oldest))
+
+    def is_decided(self, request: Request) -> bool:
+        return request.number in self._decided.get(request.replica, ())
+
+    def is_decided_id(self, request_id: RequestId) -> bool:
+        return request_id in self._ids
+
+    def is_too_old(self, request: Request) -> bool:
+        decided = self._decided.get(request.replica, OrderedDict())
+        return len(decided) >= REMEMBERED_MAX and request.number < min(decided)

@@ -1,0 +1,244 @@
+"""Everything that replicas send to each other.
+
+Each message is a frozen dataclass; its fields, in order, are its canonical encoding
+(`pbft.codec`). `replica` always names the signer. A signature covers the message type and every
+field, and every message names its network, so none can be replayed as another kind, for another
+slot or in another network. Annotations bound each field before anything is done with it.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Annotated, Generic, TypeVar
+
+from pbft.outcome import PAIRS_MAX, Contradiction, Outcome
+from pbft.schema import AtMost, Hash, Signature
+from pbft.types import (
+    ANSWER_BYTES_MAX,
+    BATCH_ITEMS_MAX,
+    MEMBERS_MAX,
+    NAME_BYTES_MAX,
+    PROMPT_BYTES_MAX,
+    SEALS_MAX,
+    Digest,
+    Epoch,
+    ReplicaId,
+    RequestId,
+    SequenceNumber,
+    View,
+)
+
+
+class Kind(StrEnum):
+    """What form of answer a request wants."""
+
+    TEXT = "text"
+
+
+class Finish(StrEnum):
+    """How a replica's answer ended."""
+
+    STOP = "stop"
+    """The model ended it."""
+    LENGTH = "length"
+    """Cut at the token limit."""
+    ABSTAINED = "abstained"
+    """No answer: the text is empty and `note` says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A question put to the network by the replica that a user asked.
+
+    `number` increases with every request of that replica, which lets all others remember
+    decided requests in bounded memory.
+    """
+
+    network: Hash
+    replica: ReplicaId
+    number: int
+    kind: Kind
+    prompt: Annotated[str, AtMost(PROMPT_BYTES_MAX)]
+    language: Annotated[str, AtMost(16)]
+    """BCP 47 tag of the language to answer in, or empty: the question's own."""
+    max_tokens: int
+    timeout_ms: int
+    """Time a replica may take to answer, counted from when it learns of the request."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What one replica says."""
+
+    text: Annotated[str, AtMost(ANSWER_BYTES_MAX)]
+    finish: Finish
+    model: Annotated[str, AtMost(NAME_BYTES_MAX)]
+    output_tokens: int
+    elapsed_ms: int
+    note: Annotated[str, AtMost(NAME_BYTES_MAX)] = ""
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerCommitment:
+    """A promise to reveal exactly one answer, made before anyone's answer can be read."""
+
+    network: Hash
+    request_id: RequestId
+    attempt: int
+    commitment: Hash
+    replica: ReplicaId
+
+
+_M = TypeVar("_M", covariant=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Signed(Generic[_M]):
+    """A message with its sender's signature. Holding one does not mean that it was verified."""
+
+    message: _M
+    signature: Signature
+
+
+@dataclass(frozen=True, slots=True)
+class Seal:
+    """The primary closes a list of commitments: whose answers will count.
+
+    Seals of one attempt are numbered from 0 and chained by `previous`, the digest of the seal
+    before (zeros for the first). Each lists only commitments that no earlier one lists; those
+    after the first are *late*. Two different seals with one number are evidence against the
+    signer.
+    """
+
+    network: Hash
+    request_id: RequestId
+    attempt: int
+    view: View
+    number: int
+    previous: Hash
+    commitments: Annotated[tuple[Signed[AnswerCommitment], ...], AtMost(MEMBERS_MAX)]
+    replica: ReplicaId
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerReveal:
+    """The answer and the salt that open a sealed commitment."""
+
+    network: Hash
+    request_id: RequestId
+    attempt: int
+    answer: Answer
+    salt: Hash
+    replica: ReplicaId
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One request with everything that its outcome was computed from.
+
+    `reveals` are in increasing order of replica and `weights` parallel to them. Similarities
+    (basis points, upper triangle, row-major) and contradictions range over the reveals that are
+    not abstentions, in the same order.
+    """
+
+    request: Signed[Request]
+    attempt: int
+    seals: Annotated[tuple[Signed[Seal], ...], AtMost(SEALS_MAX)]
+    reveals: Annotated[tuple[Signed[AnswerReveal], ...], AtMost(MEMBERS_MAX)]
+    weights: Annotated[tuple[int, ...], AtMost(MEMBERS_MAX)]
+    similarities_bp: Annotated[tuple[int, ...], AtMost(PAIRS_MAX)]
+    contradictions: Annotated[tuple[Contradiction, ...], AtMost(PAIRS_MAX)]
+    outcome: Outcome
+
+
+Batch = Annotated[tuple[Item, ...], AtMost(BATCH_ITEMS_MAX)]
+
+
+@dataclass(frozen=True, slots=True)
+class PrePrepare:
+    """The primary assigns a sequence number to a batch (§4.2).
+
+    As in the paper, the signature covers the digest and the batch travels beside it (`Proposal`).
+    """
+
+    network: Hash
+    epoch: Epoch
+    view: View
+    sequence_number: SequenceNumber
+    digest: Digest
+    replica: ReplicaId
+
+
+@dataclass(frozen=True, slots=True)
+class Prepare:
+    """A backup found the proposal right and promises not to accept another for this slot (§4.2)."""
+
+    network: Hash
+    epoch: Epoch
+    view: View
+    sequence_number: SequenceNumber
+    digest: Digest
+    replica: ReplicaId
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """The sender holds a prepared certificate for the digest (§4.2). A quorum of these signatures
+    is the certificate that users take away."""
+
+    network: Hash
+    epoch: Epoch
+    view: View
+    sequence_number: SequenceNumber
+    digest: Digest
+    replica: ReplicaId
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """A pre-prepare with its batch. Not signed itself: the digest binds the two."""
+
+    pre_prepare: Signed[PrePrepare]
+    batch: Batch
+
+
+@dataclass(frozen=True, slots=True)
+class DecidedSlot:
+    """A batch with a quorum of commits: proves itself, whoever hands it on."""
+
+    batch: Batch
+    commits: Annotated[tuple[Signed[Commit], ...], AtMost(MEMBERS_MAX)]
+
+    @property
+    def sequence_number(self) -> SequenceNumber:
+        """Of the commits; the slot has been checked, so that there are some and they agree."""
+        return self.commits[0].message.sequence_number
+
+
+@dataclass(frozen=True, slots=True)
+class Height:
+    """How far the sender has applied the ledger; sent when a connection comes up."""
+
+    network: Hash
+    applied: SequenceNumber
+    replica: ReplicaId
+
+
+SignedMessage = (
+    Request | AnswerCommitment | Seal | AnswerReveal | PrePrepare | Prepare | Commit | Height
+)
+"""What a replica signs."""
+
+SlotVote = PrePrepare | Prepare | Commit
+
+WireMessage = (
+    Signed[Request]
+    | Signed[AnswerCommitment]
+    | Signed[Seal]
+    | Signed[AnswerReveal]
+    | Signed[Prepare]
+    | Signed[Commit]
+    | Signed[Height]
+    | Proposal
+    | DecidedSlot
+)
+"""What goes over a connection."""

@@ -1,0 +1,75 @@
+"""Bounds written into the types of wire fields, and how to read them back from annotations."""
+
+from dataclasses import dataclass, fields, is_dataclass
+from enum import StrEnum
+from types import NoneType, UnionType
+from typing import Annotated, Any, NewType, TypeVar, Union, get_args, get_origin
+from typing import get_type_hints as _get_type_hints
+
+
+@dataclass(frozen=True, slots=True)
+class AtMost:
+    """Longest allowed value: bytes for `str` (in UTF-8), elements for tuples."""
+
+    maximum: int
+
+
+@dataclass(frozen=True, slots=True)
+class Exactly:
+    """The one allowed length in bytes."""
+
+    length: int
+
+
+Hash = Annotated[bytes, Exactly(32)]
+Signature = Annotated[bytes, Exactly(64)]
+PublicKey = Annotated[bytes, Exactly(32)]
+
+
+def unwrap(annotation: Any) -> tuple[Any, AtMost | Exactly | None]:
+    """Strips `NewType` and `Annotated`: the type itself and its bound.
+
+    A `NewType` of `bytes` is one of the digests in `pbft.types`, 32 bytes.
+    """
+    bound = None
+    while True:
+        if isinstance(annotation, NewType):
+            annotation = annotation.__supertype__
+            bound = bound or (Exactly(32) if annotation is bytes else None)
+        elif get_origin(annotation) is Annotated:
+            annotation, bound = get_args(annotation)[:2]
+        else:
+            return annotation, bound
+
+
+def field_types(record: Any) -> list[tuple[str, Any]] | None:
+    """Names and annotations of a dataclass's fields, in order; None if it is no dataclass.
+
+    `Signed[X]` is understood: its type variable is replaced by X.
+    """
+    kind = get_origin(record) or record
+    if not is_dataclass(kind):
+        return None
+    hints = _get_type_hints(kind, include_extras=True)
+    bindings = get_args(record)
+    return [
+        (field.name, bindings[0] if isinstance(hints[field.name], TypeVar) else hints[field.name])
+        for field in fields(kind)
+    ]
+
+
+def element_type(bare: Any) -> Any:
+    """T of `tuple[T, ...]`; None for other types."""
+    return get_args(bare)[0] if get_origin(bare) is tuple else None
+
+
+def optional_type(bare: Any) -> Any:
+    """T of `T | None`; None for other types."""
+    if get_origin(bare) not in (Union, UnionType):
+        return None
+    (inner,) = (argument for argument in get_args(bare) if argument is not NoneType)
+    return inner
+
+
+def is_enumeration(bare: Any) -> bool:
+    return isinstance(bare, type) and issubclass(bare, StrEnum)

@@ -1,0 +1,53 @@
+"""The nouns of the protocol, in the paper's words, and the bounds on everything that is sent.
+
+All quantities are integers: ratios and similarities in basis points (1/10000), durations in
+milliseconds. A float computed on two machines may differ in its last bit, and replicas that
+compare such values would split.
+"""
+
+from typing import Final, NewType
+
+ReplicaId = NewType("ReplicaId", int)
+"""Position of a member in its epoch's member list, from 0."""
+
+View = NewType("View", int)
+SequenceNumber = NewType("SequenceNumber", int)
+Epoch = NewType("Epoch", int)
+"""Which member list is in force; 0 is the genesis file's."""
+
+Digest = NewType("Digest", bytes)
+"""SHA-256 of a canonical encoding (`pbft.digest`), 32 bytes."""
+
+RequestId = NewType("RequestId", bytes)
+"""Digest of a `Request`, so that two requests with different contents never share an id."""
+
+FULL_BP: Final = 10_000
+"""The whole, in basis points."""
+
+WEIGHT_INITIAL: Final = 10_000
+"""The vote weight of a replica of which nothing is known yet."""
+
+MEMBERS_MAX: Final = 128
+ANSWER_BYTES_MAX: Final = 16 * 1024
+PROMPT_BYTES_MAX: Final = 16 * 1024
+NAME_BYTES_MAX: Final = 128
+BATCH_ITEMS_MAX: Final = 64
+SEALS_MAX: Final = 16
+U64_MAX: Final = 2**64 - 1
+
+MESSAGE_BYTES_MAX: Final = 4 * 1024 * 1024
+"""A longer frame is refused before it is parsed."""
+
+
+def faults_tolerated(n: int) -> int:
+    """f, the number of Byzantine replicas among n that can do no harm (§2: n >= 3f + 1)."""
+    return (n - 1) // 3
+
+
+def quorum_size(n: int) -> int:
+    """The least q such that two quorums of n replicas share an honest one.
+
+    For n = 3f + 1 this is the paper's 2f + 1; for other n it is what keeps two quorums
+    intersecting in f + 1 replicas (2q - n >= f + 1).
+    """
+    return (n + faults_tolerated(n)) // 2 + 1

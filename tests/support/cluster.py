@@ -1,0 +1,187 @@
+"""Replicas in one process with a network that a test controls.
+
+Messages between any two replicas stay in order, as on a connection; nothing is lost unless a test
+says so. There is no clock: a test fires timers itself, or all of them when nothing else can
+happen. Answers and similarities are given by the test.
+"""
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from itertools import combinations
+
+from pbft import digest, effects, events
+from pbft.codec import decode, encode
+from pbft.context import Configuration
+from pbft.messages import Answer, DecidedSlot, Finish, Kind, Request
+from pbft.outcome import Contradiction
+from pbft.policy import Policy
+from pbft.records import Record
+from pbft.replica import Replica
+from pbft.types import ReplicaId, RequestId, SequenceNumber
+from tests.support.keyring import keyring, membership
+
+NETWORK = bytes(range(32))
+STEPS_MAX = 100_000
+
+Compare = Callable[[tuple[str, ...]], tuple[tuple[int, ...], tuple[Contradiction, ...]]]
+Drop = Callable[[ReplicaId, ReplicaId, object], bool]
+
+
+def answer(text: str, finish: Finish = Finish.STOP, model: str = "model") -> Answer:
+    return Answer(text=text, finish=finish, model=model, output_tokens=1, elapsed_ms=10)
+
+
+def same_first_word(
+    answers: tuple[str, ...],
+) -> tuple[tuple[int, ...], tuple[Contradiction, ...]]:
+    """Answers that begin alike mean the same: 9600, else 3000."""
+    return tuple(
+        9_600 if a.split()[0] == b.split()[0] else 3_000 for a, b in combinations(answers, 2)
+    ), ()
+
+
+@dataclass
+class Node:
+    replica: Replica
+    log: list[Record] = field(default_factory=list)
+    ledger: dict[int, DecidedSlot] = field(default_factory=dict)
+    timers: dict[events.Timer, int] = field(default_factory=dict)
+    replies: dict[RequestId, effects.Reply] = field(default_factory=dict)
+    evidence: list[object] = field(default_factory=list)
+    refused: list[str] = field(default_factory=list)
+    rejected: list[str] = field(default_factory=list)
+    stages: list[tuple[effects.Stage, int]] = field(default_factory=list)
+    inferences: int = 0
+    up: bool = True
+
+
+class Cluster:
+    """n replicas; `answers[i]` is what replica i says, None if its model never answers."""
+
+    def __init__(
+        self,
+        n: int,
+        answers: list[str | None] | None = None,
+        policy: Policy | None = None,
+        compare: Compare = same_first_word,
+    ) -> None:
+        self.n = n
+        self.answers = answers if answers is not None else ["Paris"] * n
+        self.policy = policy or Policy()
+        self.compare = compare
+        self.drop: Drop = lambda _source, _target, _message: False
+        self.queue: deque[tuple[ReplicaId, events.Event]] = deque()
+        self.members = membership(n)
+        self._requests = 0
+        self.nodes = [Node(self._replica(i)) for i in range(n)]
+        for i in range(n):
+            self.put(i, events.Started())
+
+    def _replica(self, i: int, records: tuple[Record, ...] = (), applied: int = 0) -> Replica:
+        configuration = Configuration(NETWORK, ReplicaId(i), self.members, self.policy)
+        return Replica(configuration, keyring(i), records, SequenceNumber(applied))
+
+    def put(self, target: int, event: events.Event) -> None:
+        self.queue.append((ReplicaId(target), event))
+
+    def ask(self, node: int = 0, prompt: str = "Capital of France?") -> RequestId:
+        self._requests += 1
+        request = Request(
+            network=NETWORK,
+            replica=ReplicaId(node),
+            number=self._requests,
+            kind=Kind.TEXT,
+            prompt=prompt,
+            language="",
+            max_tokens=64,
+            timeout_ms=10_000,
+        )
+        self.put(node, events.Submitted(request))
+        return digest.request_id(request)
+
+    def run(self) -> None:
+        """Deliver until nothing is under way; timers stay armed."""
+        for _ in range(STEPS_MAX):
+            if not self.queue:
+                return
+            target, event = self.queue.popleft()
+            node = self.nodes[target]
+            if node.up:
+                for effect in node.replica.step(event):
+                    self.perform(target, node, effect)
+        raise AssertionError("the cluster does not come to rest")
+
+    def settle(self, rounds: int = 10) -> None:
+        """Deliver everything, and fire all timers whenever nothing else can happen."""
+        for _ in range(rounds):
+            self.run()
+            self.fire_all()
+        self.run()
+
+    def fire_all(self, kind: type | None = None) -> None:
+        for i, node in enumerate(self.nodes):
+            for timer in list(node.timers):
+                if kind is None or isinstance(timer, kind):
+                    del node.timers[timer]
+                    self.put(i, events.TimerFired(timer))
+
+    def perform(self, me: ReplicaId, node: Node, effect: effects.Effect) -> None:
+        match effect:
+            case effects.Persist(record):
+                node.log.append(record)
+            case effects.Broadcast(message):
+                for other in range(self.n):
+                    if other != me:
+                        self.deliver(me, ReplicaId(other), message)
+            case effects.Send(replica, message):
+                self.deliver(me, replica, message)
+            case effects.ArmTimer(timer, delay_ms):
+                node.timers[timer] = delay_ms
+            case effects.CancelTimer(timer):
+                node.timers.pop(timer, None)
+            case effects.RunInference(request_id, attempt):
+                node.inferences += 1
+                if (text := self.answers[me]) is not None:
+                    salt = bytes([me]) * 32
+                    ready = events.AnswerReady(request_id, attempt, answer(text), salt)
+                    self.put(me, ready)
+            case effects.CompareAnswers(request_id, attempt, _, replicas, answers):
+                result = self.compare(answers)
+                self.put(me, events.AnswersCompared(request_id, attempt, replicas, *result))
+            case effects.Reply(request_id):
+                node.replies[request_id] = effect
+            case effects.Apply(sequence_number, slot):
+                node.ledger[sequence_number] = slot
+            case effects.SendLedger(replica, first, last):
+                for sequence_number in range(first, last + 1):
+                    self.deliver(me, replica, node.ledger[sequence_number])
+            case effects.Report(evidence):
+                node.evidence.append(evidence)
+            case effects.Refused(_, reason):
+                node.refused.append(reason)
+            case effects.Rejected(_, reason):
+                node.rejected.append(reason)
+            case effects.Progress(_, stage, replica):
+                node.stages.append((stage, replica))
+
+    def deliver(self, source: ReplicaId, target: ReplicaId, message: object) -> None:
+        if not self.drop(source, target, message):
+            received = decode(encode(message))  # type: ignore[arg-type]  # effects carry wire types
+            self.put(target, events.Received(source, received))
+
+    def crash(self, i: int) -> None:
+        self.nodes[i].up = False
+
+    def restart(self, i: int) -> None:
+        """A new process with the old log and ledger; every connection comes up anew."""
+        old = self.nodes[i]
+        applied = max(old.ledger, default=0)
+        new = Node(self._replica(i, tuple(old.log), applied), old.log, old.ledger)
+        new.evidence = old.evidence
+        self.nodes[i] = new
+        self.put(i, events.Started())
+        for other in range(self.n):
+            if other != i and self.nodes[other].up:
+                self.put(other, events.PeerUp(ReplicaId(i)))
+                self.put(i, events.PeerUp(ReplicaId(other)))
