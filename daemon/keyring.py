@@ -6,6 +6,7 @@ from hashlib import sha256
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from p2p import envelope
+from p2p.errors import BadSignature
 from pbft.codec import signing_bytes
 from pbft.messages import SignedMessage
 
@@ -29,7 +30,7 @@ class Ed25519Verifier:
             return True
         try:
             envelope.verify(public_key, CONTEXT, payload, signature)
-        except envelope.BadSignature:
+        except BadSignature:
             return False
         self._right[key] = None
         if len(self._right) > REMEMBERED_MAX:

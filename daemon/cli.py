@@ -1,0 +1,289 @@
+"""The command line. Heavy imports are inside the commands, so that `qnode --help` is quick."""
+
+import argparse
+import json
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from daemon.errors import NodeUnreachable, QnodeError, UsageError
+
+EXIT_INVALID = 1
+EXIT_INTERRUPTED = 130
+DEFAULT_URL = "http://127.0.0.1:8080"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; returns the exit code. Errors are one sentence on standard error."""
+    options = _parser().parse_args(arguments)
+    try:
+        code: int = options.command(options)
+    except QnodeError as error:
+        print(f"qnode: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("qnode: interrupted.", file=sys.stderr)
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:
+        sys.stderr.close()  # the reader of our output went away; nothing to tell
+        return 0
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="qnode",
+        description="A node of a network whose language models agree on answers by vote.",
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    _add_setup_commands(commands)
+    _add_user_commands(commands)
+    _add_demo(commands)
+    return parser
+
+
+def _add_setup_commands(commands: Any) -> None:
+    init = commands.add_parser("init", help="make this node's identity and configuration")
+    init.add_argument("folder", type=Path, nargs="?", default=Path(), help="default: here")
+    init.add_argument("--name", required=True, help="what the other members call this node")
+    init.add_argument(
+        "--address", action="append", default=[], metavar="MULTIADDR",
+        help="where others reach this node, such as /ip4/192.0.2.1/tcp/4001 (repeatable)",
+    )  # fmt: skip
+    init.add_argument(
+        "--listen", default="/ip4/0.0.0.0/tcp/4001", metavar="MULTIADDR",
+        help="where to listen for the other members (default: %(default)s)",
+    )  # fmt: skip
+    init.add_argument("--http-port", type=int, default=8080, help="default: %(default)s")
+    init.set_defaults(command=_init)
+
+    genesis = commands.add_parser("genesis", help="combine the members' records into a network")
+    genesis.add_argument("records", type=Path, nargs="+", help="each member's member.json")
+    genesis.add_argument("--network", required=True, help="name of the network")
+    genesis.add_argument("--policy", type=Path, help="JSON file with policy fields to change")
+    genesis.add_argument("--embedder", help="model that measures similarity, on all members")
+    genesis.add_argument("--out", type=Path, default=Path("genesis.json"))
+    genesis.set_defaults(command=_genesis)
+
+    run = commands.add_parser("run", help="run this node until interrupted")
+    run.add_argument("--config", type=Path, default=Path("qnode.toml"))
+    run.add_argument("--verbose", action="store_true", help="log every refused message")
+    run.set_defaults(command=_run)
+
+    prepare = commands.add_parser("prepare", help="convert the packaged model into the cache")
+    prepare.set_defaults(command=_prepare)
+
+
+def _add_user_commands(commands: Any) -> None:
+    ask = commands.add_parser("ask", help="ask the network a question")
+    ask.add_argument("question")
+    ask.add_argument("--mode", choices=("consensus", "single"), default="consensus")
+    ask.add_argument("--language", choices=("en", "zh-TW"))
+    ask.add_argument("--max-tokens", type=int, default=256)
+    ask.add_argument("--timeout", type=float, metavar="SECONDS", help="for each node to answer")
+    ask.add_argument("--certificate", type=Path, metavar="FILE", help="save the certificate")
+    _add_node_options(ask)
+    ask.set_defaults(command=_ask)
+
+    status = commands.add_parser("status", help="show how the node and its network are")
+    _add_node_options(status)
+    status.set_defaults(command=_status)
+
+    verify = commands.add_parser("verify", help="check a certificate offline")
+    verify.add_argument("certificate", type=Path)
+    verify.add_argument("--genesis", type=Path, required=True)
+    verify.add_argument("--json", action="store_true")
+    verify.set_defaults(command=_verify)
+
+
+def _add_node_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--node", metavar="URL", help=f"default: of --config, or {DEFAULT_URL}")
+    parser.add_argument("--config", type=Path, default=Path("qnode.toml"))
+    parser.add_argument("--json", action="store_true")
+
+
+def _add_demo(commands: Any) -> None:
+    demo = commands.add_parser("demo", help="run a whole network on this machine and ask it")
+    demo.add_argument("--nodes", type=int, default=4, metavar="N")
+    demo.add_argument("--ask", action="append", metavar="TEXT", help="repeatable")
+    demo.add_argument(
+        "--fault", choices=("lie", "slow", "crash", "equivocate"), help="one node misbehaves"
+    )
+    demo.add_argument("--keep", action="store_true", help="leave the network running")
+    demo.add_argument("--folder", type=Path, default=Path("qnode-demo"))
+    demo.add_argument("--json", action="store_true")
+    demo.set_defaults(command=_demo)
+
+
+# --- setting up --------------------------------------------------------------------------------
+
+
+def _init(options: argparse.Namespace) -> int:
+    from daemon.setup import init
+
+    init(
+        options.folder,
+        name=options.name,
+        addresses=options.address,
+        listen=options.listen,
+        http_port=options.http_port,
+    )
+    folder = options.folder
+    print(f"Made {folder / 'identity.key'} (secret), {folder / 'member.json'} (for the others)")
+    print(f"and {folder / 'qnode.toml'} (edit it as you like).")
+    print("Next: send member.json to whoever runs `qnode genesis`, and put the genesis.json that")
+    print(f"comes back into {folder.resolve()}.")
+    return 0
+
+
+def _genesis(options: argparse.Namespace) -> int:
+    from daemon.files import read_json, write_new
+    from daemon.genesis import combine, parse_policy
+    from daemon.identity import read_member_record
+    from inference.catalog import DEFAULT_EMBEDDER
+
+    policy = parse_policy(read_json(options.policy, "policy") if options.policy else {})
+    records = [read_member_record(path) for path in options.records]
+    genesis = combine(options.network, records, policy, options.embedder or DEFAULT_EMBEDDER)
+    write_new(options.out, genesis.to_text())
+    members = genesis.membership
+    print(f"Made {options.out}: network {genesis.network_name}, id {genesis.network.hex()[:16]}…")
+    print(
+        f"{members.n} members, {members.quorum} must agree; tolerates {members.f} liars and "
+        f"{members.n - members.quorum} silent nodes."
+    )
+    print("Give this same file to every member.")
+    return 0
+
+
+def _run(options: argparse.Namespace) -> int:
+    import trio
+
+    from daemon import logs
+    from daemon.config import read_config
+    from daemon.node import run
+
+    config = read_config(options.config)
+    logs.set_up(config.data, verbose=options.verbose)
+    return trio.run(run_until_signalled, run, config)
+
+
+async def run_until_signalled(run: Any, config: Any, *args: Any) -> int:
+    """Runs the node until SIGINT or SIGTERM, then lets it close within its deadlines."""
+    import trio
+
+    with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        async with trio.open_nursery() as nursery:
+
+            async def watch() -> None:
+                async for _ in signals:
+                    print("qnode: stopping.", file=sys.stderr)
+                    nursery.cancel_scope.cancel()
+                    return
+
+            nursery.start_soon(watch)
+            await run(config, *args)
+            nursery.cancel_scope.cancel()
+    return 0
+
+
+def _prepare(_: argparse.Namespace) -> int:
+    from inference.catalog import default_cache_dir
+    from inference.errors import ModelUnavailable
+    from inference.packaged import prepare
+
+    try:
+        prepare(default_cache_dir(), print)
+    except ModelUnavailable as error:
+        raise UsageError(str(error)) from None
+    return 0
+
+
+# --- using -------------------------------------------------------------------------------------
+
+
+def _url(options: argparse.Namespace) -> str:
+    """The node's address: as given, or as the node of this folder wrote it down."""
+    if options.node:
+        return str(options.node)
+    from daemon.config import read_config
+
+    if not options.config.exists():
+        return DEFAULT_URL
+    config = read_config(options.config)
+    try:
+        return (config.data / "http.url").read_text().strip()
+    except OSError:
+        raise NodeUnreachable(
+            f"The node of {options.config} has not been started yet; start it with `qnode run`."
+        ) from None
+
+
+def _ask(options: argparse.Namespace) -> int:
+    from daemon import display
+    from daemon.client import Client
+    from daemon.files import write_whole
+
+    client = Client(_url(options))
+    query = {"question": options.question, "mode": options.mode, "max_tokens": options.max_tokens}
+    if options.language:
+        query["language"] = options.language
+    if options.timeout:
+        query["timeout_s"] = options.timeout
+    with display.thinking(quiet=options.json) as progress:
+        record = client.ask(query, progress)
+    if options.certificate and "certificate" in record:
+        write_whole(options.certificate, client.get_text(record["certificate"]))
+    if options.json:
+        print(json.dumps(record, ensure_ascii=False, indent=1))
+    else:
+        display.show_decision(record)
+    return 0
+
+
+def _status(options: argparse.Namespace) -> int:
+    from daemon import display
+    from daemon.client import Client
+
+    status = Client(_url(options)).get("/api/ai/status")
+    if options.json:
+        print(json.dumps(status, ensure_ascii=False, indent=1))
+    else:
+        display.show_status(status)
+    return 0
+
+
+def _verify(options: argparse.Namespace) -> int:
+    from daemon import display
+    from daemon.genesis import read_genesis
+    from daemon.verification import verify_file
+    from pbft.errors import InvalidCertificate
+
+    genesis = read_genesis(options.genesis)
+    try:
+        record = verify_file(options.certificate, genesis)
+    except InvalidCertificate as error:
+        if options.json:
+            print(json.dumps({"valid": False, "reason": str(error)}))
+        else:
+            print(f"INVALID: {options.certificate} proves nothing. {error}")
+        return EXIT_INVALID
+    if options.json:
+        print(json.dumps({"valid": True, **record}, ensure_ascii=False, indent=1))
+    else:
+        display.show_verified(record)
+    return 0
+
+
+def _demo(options: argparse.Namespace) -> int:
+    import trio
+
+    from daemon.demo import Demo
+
+    return trio.run(Demo(options).run)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,87 @@
+"""The one task that owns the replica: events in, effects out.
+
+Events of this node itself (timers, answers, users) always get in. Those of peers wait until there
+is room, so that a flood stays in the peers' own queues (`p2p.inbox`).
+"""
+
+from collections import deque
+from collections.abc import Mapping
+from typing import Protocol
+
+import trio
+
+from daemon.executor import Executor
+from p2p.network import PeerDown, PeerNetwork, PeerUp, Received
+from pbft import effects, events
+from pbft.codec import decode
+from pbft.errors import Malformed
+from pbft.types import ReplicaId, SequenceNumber, View
+
+EVENTS_PER_TURN_MAX = 128
+PEER_EVENTS_WAITING_MAX = 512
+
+
+class StateMachine(Protocol):
+    """What is driven: `pbft.replica.Replica`, or a faulty wrapper of it in an experiment."""
+
+    @property
+    def view(self) -> View: ...
+
+    @property
+    def applied(self) -> SequenceNumber: ...
+
+    @property
+    def primary(self) -> ReplicaId: ...
+
+    def step(self, event: events.Event) -> list[effects.Effect]: ...
+
+
+class Consensus:
+    """Drives a replica over the network, the disk and the models."""
+
+    def __init__(self, replicas: Mapping[bytes, ReplicaId]) -> None:
+        """`replicas` maps members' public keys to their numbers."""
+        self._replicas = replicas
+        self._events: deque[events.Event] = deque()
+        self._arrived = trio.Event()
+        self._room = trio.Semaphore(PEER_EVENTS_WAITING_MAX)
+
+    def put(self, event: events.Event) -> None:
+        """An event of this node itself; never waits."""
+        self._events.append(event)
+        self._arrived.set()
+
+    async def run(self, replica: StateMachine, executor: Executor) -> None:
+        """Steps the replica until cancelled; each turn takes all that has arrived."""
+        self.put(events.Started())
+        while True:
+            await self._arrived.wait()
+            turn: list[effects.Effect] = []
+            for _ in range(min(len(self._events), EVENTS_PER_TURN_MAX)):
+                event = self._events.popleft()
+                if isinstance(event, events.Received | events.PeerUp):
+                    self._room.release()
+                turn += replica.step(event)
+            if not self._events:
+                self._arrived = trio.Event()
+            await executor.perform(turn)
+
+    async def listen(self, network: PeerNetwork, executor: Executor) -> None:
+        """Brings in what peers send, until cancelled; raises `p2p.errors.DuplicateKey`."""
+        while True:
+            happened = await network.receive()
+            source = self._replicas.get(happened.public_key)
+            if source is None or isinstance(happened, PeerDown):
+                continue
+            event: events.Event
+            match happened:
+                case PeerUp():
+                    event = events.PeerUp(source)
+                case Received(frame=frame):
+                    try:
+                        event = events.Received(source, decode(frame))
+                    except Malformed:
+                        executor.seen.refused[source, "malformed"] += 1
+                        continue
+            await self._room.acquire()
+            self.put(event)

@@ -1,0 +1,134 @@
+"""Performs the replica's effects: the disk, the network, timers and models.
+
+All effects of one turn come together. Records and slots are written first, with one flush for
+all of them; then the rest happens in order. That keeps every `Persist` before the messages that
+depend on it, and lets many decisions share a flush (group commit).
+"""
+
+import logging
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import trio
+
+from daemon.modelwork import ModelWork
+from daemon.requests import RequestBook
+from daemon.storage import Ledger, RecordLog
+from daemon.timers import Timers
+from p2p.network import PeerNetwork
+from pbft import effects
+from pbft.codec import encode
+from pbft.events import AnswerDeadline, Timer
+from pbft.evidence import Evidence
+from pbft.membership import Membership
+from pbft.messages import DecidedSlot, WireMessage
+from pbft.records import Record
+from pbft.types import ReplicaId, RequestId
+
+log = logging.getLogger("qnode.consensus")
+
+EVIDENCE_MAX = 1_024
+
+
+@dataclass(slots=True)
+class Observations:
+    """Counters and findings that people may look at."""
+
+    refused: Counter[tuple[ReplicaId, str]]
+    evidence: list[Evidence]
+
+
+class Executor:
+    """Everything that a replica may ask for."""
+
+    def __init__(
+        self,
+        membership: Membership,
+        network: PeerNetwork,
+        record_log: RecordLog,
+        ledger: Ledger,
+        timers: Timers,
+        models: ModelWork,
+        requests: RequestBook,
+    ) -> None:
+        self._membership = membership
+        self._network = network
+        self._record_log = record_log
+        self._ledger = ledger
+        self._timers = timers
+        self._models = models
+        self._requests = requests
+        self.seen = Observations(Counter(), [])
+
+    async def perform(self, turn: Sequence[effects.Effect]) -> None:
+        """Performs the effects of one turn; raises `StorageFailed` before anything is sent."""
+        records = [effect.record for effect in turn if isinstance(effect, effects.Persist)]
+        slots = [effect.slot for effect in turn if isinstance(effect, effects.Apply)]
+        if records or slots:
+            await trio.to_thread.run_sync(self._write, records, slots)
+        timelines: list[tuple[RequestId, str]] = []
+        for effect in turn:
+            self._perform(effect, timelines)
+        if timelines:
+            await trio.to_thread.run_sync(self._ledger.save_timelines, timelines)
+
+    def _write(self, records: list[Record], slots: list[DecidedSlot]) -> None:
+        if records:
+            self._record_log.append(records)
+        if slots:
+            self._ledger.append(slots)
+
+    def _perform(self, effect: effects.Effect, timelines: list[tuple[RequestId, str]]) -> None:
+        match effect:
+            case effects.Broadcast(message):
+                self._network.broadcast(encode(message))
+            case effects.Send(replica, message):
+                self._send(replica, message)
+            case effects.ArmTimer(timer, delay_ms):
+                self._timers.arm(timer, delay_ms)
+            case effects.CancelTimer(timer):
+                self._cancel(timer)
+            case effects.RunInference():
+                self._models.infer(effect)
+            case effects.CompareAnswers():
+                self._models.compare(effect)
+            case effects.Reply(request_id, slot, index):
+                timelines.append((request_id, self._requests.on_reply(request_id, slot, index)))
+            case effects.SendLedger(replica, first, last):
+                self._send_ledger(replica, first, last)
+            case _:
+                self._tell(effect)
+
+    def _tell(self, effect: effects.Effect) -> None:
+        """What only people want to know."""
+        match effect:
+            case effects.Progress():
+                self._requests.on_progress(effect)
+            case effects.Rejected(request_id, reason):
+                self._requests.on_rejected(request_id, reason)
+            case effects.Refused(source, reason):
+                self.seen.refused[source, reason] += 1
+                log.debug("refused a message of replica %d: %s", source, reason)
+            case effects.Report(evidence):
+                self._report(evidence)
+
+    def _send(self, replica: ReplicaId, message: WireMessage) -> None:
+        public_key = self._membership.public_key(replica)
+        if public_key is not None:
+            self._network.send(public_key, encode(message))
+
+    def _cancel(self, timer: Timer) -> None:
+        self._timers.cancel(timer)
+        if isinstance(timer, AnswerDeadline):
+            self._models.stop_inference(timer.request_id, timer.attempt)
+
+    def _send_ledger(self, replica: ReplicaId, first: int, last: int) -> None:
+        for sequence_number in range(first, last + 1):
+            if slot := self._ledger.slot(sequence_number):
+                self._send(replica, slot)
+
+    def _report(self, evidence: Evidence) -> None:
+        log.warning("replica %d signed two different %s", evidence.replica, evidence.kind)
+        if len(self.seen.evidence) < EVIDENCE_MAX and evidence not in self.seen.evidence:
+            self.seen.evidence.append(evidence)

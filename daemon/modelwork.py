@@ -1,0 +1,192 @@
+"""Answering and comparing: the replica's slow questions, asked in worker threads.
+
+One generation and one comparison run at a time, each in its own lane, so that a long answer never
+holds up the judging of a proposal.
+"""
+
+import logging
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from hashlib import sha256
+from threading import Event as ThreadEvent
+
+import trio
+
+from inference.engine import Engine, Generation, GenerationRequest
+from inference.equivalence import Judge
+from inference.errors import GenerationCancelled, InferenceError
+from inference.language import Language
+from pbft.effects import CompareAnswers, RunInference
+from pbft.events import AnswerReady, AnswersCompared, Event
+from pbft.messages import Answer, Finish
+from pbft.outcome import Contradiction
+from pbft.types import ANSWER_BYTES_MAX, NAME_BYTES_MAX, ReplicaId, RequestId
+
+log = logging.getLogger("qnode.model")
+
+QUEUE_MAX = 8_192
+"""Above the number of requests that the core lets be in flight at once."""
+
+_LANGUAGES: dict[str, Language] = {"en": "en", "zh-TW": "zh-TW"}
+
+
+@dataclass(slots=True)
+class _Generate:
+    request: GenerationRequest
+    done: Callable[[Generation | None, str], None]
+    """Called with the answer, or with None and why there is none."""
+    cancelled: ThreadEvent = field(default_factory=ThreadEvent)
+
+
+class ModelWork:
+    """The node's own model and judge; results of consensus work go to `deliver` as events."""
+
+    def __init__(
+        self, me: ReplicaId, engine: Engine, judge: Judge, deliver: Callable[[Event], None]
+    ) -> None:
+        self._me = me
+        self._engine = engine
+        self._judge = judge
+        self._deliver = deliver
+        self._generate_in, self._generate_out = trio.open_memory_channel[_Generate](QUEUE_MAX)
+        self._compare_in, self._compare_out = trio.open_memory_channel[CompareAnswers](QUEUE_MAX)
+        self._running: dict[tuple[RequestId, int], _Generate] = {}
+
+    @property
+    def model(self) -> str:
+        return self._engine.model
+
+    def infer(self, effect: RunInference) -> None:
+        """Answer for consensus; `AnswerReady` follows, with an abstention if there is no answer."""
+        key = (effect.request_id, effect.attempt)
+        request = effect.request
+
+        def done(generation: Generation | None, note: str) -> None:
+            self._running.pop(key, None)
+            salt = secrets.token_bytes(32)
+            self._deliver(AnswerReady(*key, to_answer(generation, note, self.model), salt))
+
+        try:
+            generation_request = GenerationRequest(
+                question=request.prompt,
+                language=_LANGUAGES.get(request.language),
+                max_tokens=request.max_tokens,
+                temperature_milli=effect.temperature_milli,
+                seed=self._seed(*key),
+            )
+            job = _Generate(generation_request, done)
+            self._running[key] = job
+            self._generate_in.send_nowait(job)
+        except InferenceError as error:
+            log.warning("cannot answer: %s", error)
+            done(None, "question not usable")
+        except trio.WouldBlock:
+            done(None, "too busy")
+
+    def _seed(self, request_id: RequestId, attempt: int) -> int:
+        """Own dice for every replica and attempt: equal models should not echo each other."""
+        material = request_id + attempt.to_bytes(8, "big") + self._me.to_bytes(8, "big")
+        return int.from_bytes(sha256(material).digest()[:7], "big")
+
+    def stop_inference(self, request_id: RequestId, attempt: int) -> None:
+        """The answer is not wanted any more."""
+        if job := self._running.pop((request_id, attempt), None):
+            job.cancelled.set()
+
+    def compare(self, effect: CompareAnswers) -> None:
+        """`AnswersCompared` follows."""
+        self._compare_in.send_nowait(effect)
+
+    async def ask(self, request: GenerationRequest) -> Generation:
+        """An answer of this node alone, outside consensus; raises `InferenceError`."""
+        finished = trio.Event()
+        result: list[Generation | None] = []
+        notes: list[str] = []
+
+        def done(generation: Generation | None, note: str) -> None:
+            result.append(generation)
+            notes.append(note)
+            finished.set()
+
+        job = _Generate(request, done)
+        try:
+            await self._generate_in.send(job)
+            await finished.wait()
+        finally:
+            job.cancelled.set()
+        if result[0] is None:
+            raise InferenceError(f"The model gave no answer: {notes[0]}.")
+        return result[0]
+
+    async def run(self) -> None:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._generate_all)
+            nursery.start_soon(self._compare_all)
+
+    async def _generate_all(self) -> None:
+        async for job in self._generate_out:
+            if job.cancelled.is_set():
+                job.done(None, "cancelled")
+                continue
+            try:
+                generation = await self._in_thread(job)
+            except GenerationCancelled:
+                job.done(None, "cancelled")
+            except InferenceError as error:
+                log.warning("the model failed: %s", error)
+                job.done(None, "model failed")
+            else:
+                job.done(generation, "")
+
+    async def _in_thread(self, job: _Generate) -> Generation:
+        try:
+            return await trio.to_thread.run_sync(
+                partial(self._engine.generate, job.request, job.cancelled.is_set),
+                abandon_on_cancel=True,
+            )
+        finally:
+            job.cancelled.set()  # on shutdown the abandoned thread stops at its next token
+
+    async def _compare_all(self) -> None:
+        async for effect in self._compare_out:
+            comparison = await trio.to_thread.run_sync(
+                partial(self._judge.compare, effect.question, effect.answers),
+                abandon_on_cancel=True,
+            )
+            self._deliver(
+                AnswersCompared(
+                    effect.request_id,
+                    effect.attempt,
+                    effect.replicas,
+                    comparison.similarity_bp,
+                    tuple(
+                        Contradiction(first, second, fit(reason, 256))
+                        for first, second, reason in comparison.contradictions
+                    ),
+                )
+            )
+
+
+def to_answer(generation: Generation | None, note: str, model: str) -> Answer:
+    """A generation as the protocol's answer; nothing, or nothing but reasoning, abstains."""
+    model = fit(model, NAME_BYTES_MAX)
+    if generation is None or not generation.text.strip():
+        if generation is not None:
+            note = "no answer within the token limit" if generation.finish == "length" else "empty"
+        return Answer("", Finish.ABSTAINED, model, 0, 0, fit(note, NAME_BYTES_MAX))
+    text = fit(generation.text, ANSWER_BYTES_MAX)
+    cut = text != generation.text or generation.finish == "length"
+    return Answer(
+        text=text,
+        finish=Finish.LENGTH if cut else Finish.STOP,
+        model=model,
+        output_tokens=generation.output_tokens,
+        elapsed_ms=generation.elapsed_ms,
+    )
+
+
+def fit(text: str, bytes_max: int) -> str:
+    """The longest beginning that fits, not splitting a character; valid Unicode."""
+    return text.encode(errors="replace")[:bytes_max].decode(errors="ignore")

@@ -1,0 +1,346 @@
+"""What the HTTP port can ask of the node. Runs in the trio thread."""
+
+import json
+import logging
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import trio
+
+from daemon.config import Config
+from daemon.consensus import Consensus, StateMachine
+from daemon.executor import Executor
+from daemon.genesis import Genesis
+from daemon.modelwork import ModelWork
+from daemon.requests import RequestBook, RequestState
+from daemon.storage import Ledger
+from daemon.transparency import describe, ratio
+from inference.engine import Engine, GenerationRequest
+from inference.errors import InferenceError, InvalidRequest
+from inference.language import Language
+from p2p.network import PeerNetwork
+from pbft import certificate as certificates
+from pbft import digest
+from pbft.certificate import Certificate
+from pbft.effects import Stage
+from pbft.events import Submitted
+from pbft.evidence import Evidence
+from pbft.item import request_fault
+from pbft.messages import AnswerCommitment, Commit, Kind, Prepare, PrePrepare, Request, Seal
+from pbft.types import ReplicaId, RequestId
+
+log = logging.getLogger("qnode.queries")
+
+
+class QueryError(Exception):
+    """The query has no answer. `status` is the HTTP status, `code` a constant word, `str()` a
+    sentence with a next step."""
+
+    def __init__(self, status: int, code: str, message: str, **details: Any) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        self.details = details
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """One question; the fields were checked for type and range."""
+
+    question: str
+    mode: str = "consensus"
+    language: Language | None = None
+    max_tokens: int = 256
+    timeout_s: float | None = None
+
+
+class Queries:
+    """Questions in, answers, certificates and status out."""
+
+    def __init__(
+        self,
+        *,
+        config: Config,
+        genesis: Genesis,
+        me: ReplicaId,
+        replica: StateMachine,
+        consensus: Consensus,
+        requests: RequestBook,
+        ledger: Ledger,
+        network: PeerNetwork,
+        last_number: int,
+    ) -> None:
+        self._config = config
+        self._genesis = genesis
+        self._me = me
+        self._replica = replica
+        self._consensus = consensus
+        self._requests = requests
+        self._ledger = ledger
+        self._network = network
+        self._last_number = last_number
+        self._started_at = time.monotonic()
+        self._engine: Engine | None = None
+        self._models: ModelWork | None = None
+        self._executor: Executor | None = None
+
+    def ready(self, engine: Engine, models: ModelWork, executor: Executor) -> None:
+        """The models are loaded; until now every question is turned away."""
+        self._engine, self._models, self._executor = engine, models, executor
+
+    # --- asking --------------------------------------------------------------------------------
+
+    async def ask(self, query: Query) -> dict[str, Any]:
+        """The network's answer, or this node's alone in single mode."""
+        if query.mode == "single":
+            return await self._ask_model(query)
+        state = self._submit(query)
+        patience_s = self._patience_s(query)
+        with trio.move_on_after(patience_s):
+            await state.finished.wait()
+        if not state.finished.is_set():
+            raise QueryError(
+                504,
+                "still_deciding",
+                f"The network has not decided within {patience_s:g} seconds. It goes on: ask "
+                f"GET /api/consensus/{state.request_id.hex()} later.",
+                request_id=state.request_id.hex(),
+            )
+        return {"mode": "consensus", **self.consensus_record(state.request_id)}
+
+    async def begin(self, query: Query) -> dict[str, Any]:
+        """Accept a question without waiting for its answer."""
+        state = self._submit(query)
+        return {"request_id": state.request_id.hex(), "status": "accepted"}
+
+    def _submit(self, query: Query) -> RequestState:
+        self._models_or_refuse()
+        self._check_quorum()
+        policy = self._genesis.policy
+        timeout_ms = policy.inference_timeout_ms
+        if query.timeout_s is not None:
+            timeout_ms = min(timeout_ms, max(100, round(query.timeout_s * 1000)))
+        self._last_number = max(self._last_number + 1, time.time_ns() // 1000)
+        request = Request(
+            network=self._genesis.network,
+            replica=self._me,
+            number=self._last_number,
+            kind=Kind.TEXT,
+            prompt=query.question,
+            language=query.language or "",
+            max_tokens=min(query.max_tokens, policy.tokens_max),
+            timeout_ms=timeout_ms,
+        )
+        if fault := request_fault(request, policy):
+            raise QueryError(400, "bad_question", fault)
+        state = self._requests.open(digest.request_id(request))
+        self._consensus.put(Submitted(request))
+        return state
+
+    def _patience_s(self, query: Query) -> float:
+        """Time to answer, plus what the network itself needs at worst."""
+        policy = self._genesis.policy
+        inference_s = policy.inference_timeout_ms / 1000
+        if query.timeout_s is not None:
+            inference_s = min(inference_s, query.timeout_s)
+        return inference_s + (policy.seal_grace_ms + 2 * policy.reveal_grace_ms) / 1000 + 10
+
+    async def _ask_model(self, query: Query) -> dict[str, Any]:
+        models = self._models_or_refuse()
+        policy = self._genesis.policy
+        began = time.monotonic()
+        timeout_s = policy.inference_timeout_ms / 1000
+        if query.timeout_s is not None:
+            timeout_s = min(timeout_s, query.timeout_s)
+        try:
+            request = GenerationRequest(
+                question=query.question,
+                language=query.language,
+                max_tokens=min(query.max_tokens, policy.tokens_max),
+                temperature_milli=policy.temperature_milli,
+                seed=time.time_ns() & (2**62 - 1),
+            )
+            with trio.fail_after(timeout_s):
+                generation = await models.ask(request)
+        except trio.TooSlowError:
+            raise QueryError(
+                504, "timeout", f"The model did not answer within {timeout_s:g} seconds."
+            ) from None
+        except InvalidRequest as error:
+            raise QueryError(400, "bad_question", str(error)) from None
+        except InferenceError as error:
+            raise QueryError(502, "model_failed", str(error)) from None
+        return {
+            "mode": "single",
+            "status": "single",
+            "agreed": False,
+            "answer": generation.text,
+            "finish": generation.finish,
+            "model": generation.model,
+            "name": self._config.name,
+            "elapsed_s": round(time.monotonic() - began, 3),
+            "inference_s": generation.elapsed_ms / 1000,
+        }
+
+    def _models_or_refuse(self) -> ModelWork:
+        if self._models is None:
+            raise QueryError(503, "loading", "The model is still loading; ask again in a moment.")
+        return self._models
+
+    def _check_quorum(self) -> None:
+        membership = self._genesis.membership
+        reachable = 1 + sum(1 for peer in self._network.peers() if peer.connected)
+        if reachable < membership.quorum:
+            raise QueryError(
+                503,
+                "no_quorum",
+                f"{reachable} of {membership.n} members are reachable and {membership.quorum} "
+                "are needed to agree; start the others, or ask with mode single.",
+            )
+
+    def _raise_if_rejected(self, state: RequestState) -> None:
+        if state.rejected is not None:
+            raise QueryError(429, "rejected", state.rejected)
+
+    # --- looking up ----------------------------------------------------------------------------
+
+    def consensus_record(self, request_id: RequestId) -> dict[str, Any]:
+        """The whole transparency record of one request, decided or not."""
+        state = self._requests.get(request_id)
+        if state is not None:
+            self._raise_if_rejected(state)
+        if self._find(request_id) is None:
+            if state is None:
+                raise _not_found(request_id)
+            return {
+                "request_id": request_id.hex(),
+                "status": "deciding",
+                "stage": str(state.stage) if state.stage else None,
+                "elapsed_s": state.elapsed_ms / 1000,
+                "timeline": self._named(state.timeline_json()),
+            }
+        entries = (
+            state.timeline_json()
+            if state
+            else json.loads(self._ledger.timeline(request_id) or "[]")
+        )
+        certificate = self._certificate(request_id)
+        decided_ms = [entry["at_ms"] for entry in entries if entry["stage"] == Stage.DECIDED]
+        return {
+            **describe(certificate, self._genesis),
+            "elapsed_s": decided_ms[-1] / 1000 if decided_ms else None,
+            "timeline": self._named(entries),
+            "evidence": [
+                self._describe_evidence(evidence)
+                for evidence in self._all_evidence()
+                if _is_about(evidence, certificate)
+            ],
+            "certificate": f"/api/certificates/{request_id.hex()}",
+        }
+
+    def certificate_text(self, request_id: RequestId) -> str:
+        return certificates.to_text(self._certificate(request_id))
+
+    def _certificate(self, request_id: RequestId) -> Certificate:
+        found = self._find(request_id)
+        if found is None:
+            raise _not_found(request_id)
+        return certificates.certify(*found)
+
+    def _find(self, request_id: RequestId) -> Any:
+        state = self._requests.get(request_id)
+        if state is not None and state.decided is not None:
+            return state.decided, state.index
+        return self._ledger.find(request_id)
+
+    def _named(self, timeline: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        names = [member.name for member in self._genesis.members]
+        return [
+            {"at_s": entry["at_ms"] / 1000, "stage": entry["stage"], "by": names[entry["replica"]]}
+            for entry in timeline
+        ]
+
+    def _all_evidence(self) -> list[Evidence]:
+        return self._executor.seen.evidence if self._executor else []
+
+    def _describe_evidence(self, evidence: Evidence) -> dict[str, Any]:
+        return {
+            "name": self._genesis.members[evidence.replica].name,
+            "kind": "equivocation",
+            "message": evidence.kind,
+            "signatures": [evidence.first.signature.hex(), evidence.second.signature.hex()],
+        }
+
+    # --- status --------------------------------------------------------------------------------
+
+    def status(self) -> dict[str, Any]:
+        membership = self._genesis.membership
+        names = [member.name for member in self._genesis.members]
+        refused = self._executor.seen.refused if self._executor else {}
+        peers = [
+            {
+                "name": peer.name,
+                "connected": peer.connected,
+                "address": peer.address or None,
+                "rtt_ms": None if peer.rtt_ms != peer.rtt_ms else round(peer.rtt_ms, 2),
+                "frames_in": peer.frames_in,
+                "frames_out": peer.frames_out,
+                "bytes_in": peer.bytes_in,
+                "bytes_out": peer.bytes_out,
+            }
+            for peer in self._network.peers()
+        ]
+        reachable = 1 + sum(1 for peer in peers if peer["connected"])
+        return {
+            "name": self._config.name,
+            "state": "ready" if self._models else "loading",
+            "network": self._genesis.network_name,
+            "network_id": self._genesis.network.hex(),
+            "replica": self._me,
+            "members": names,
+            "quorum": membership.quorum,
+            "faults_tolerated": membership.f,
+            "reachable": reachable,
+            "can_agree": reachable >= membership.quorum,
+            "view": self._replica.view,
+            "primary": names[self._replica.primary],
+            "decided": self._replica.applied,
+            "open_requests": self._requests.open_count,
+            "model": self._engine.model if self._engine else None,
+            "device": self._engine.device if self._engine else None,
+            "peers": peers,
+            "addresses": list(self._network.addresses),
+            "refused": [
+                {"name": names[source], "reason": reason, "count": count}
+                for (source, reason), count in sorted(refused.items())
+            ],
+            "connections_refused": dict(self._network.refusals),
+            "evidence": [self._describe_evidence(e) for e in self._all_evidence()],
+            "uptime_s": round(time.monotonic() - self._started_at, 1),
+        }
+
+    def models(self) -> dict[str, Any]:
+        policy = self._genesis.policy
+        return {
+            "model": self._engine.model if self._engine else None,
+            "device": self._engine.device if self._engine else None,
+            "state": "ready" if self._models else "loading",
+            "embedder": self._genesis.embedder,
+            "max_tokens": policy.tokens_max,
+            "inference_timeout_s": policy.inference_timeout_ms / 1000,
+            "similarity_threshold": ratio(policy.similarity_threshold_bp),
+            "confidence_threshold": ratio(policy.confidence_threshold_bp),
+        }
+
+
+def _is_about(evidence: Evidence, certificate: Certificate) -> bool:
+    match evidence.first.message:
+        case AnswerCommitment(request_id=request_id) | Seal(request_id=request_id):
+            return request_id == certificate.request_id
+        case PrePrepare() | Prepare() | Commit() as vote:
+            return vote.sequence_number == certificate.sequence_number
+
+
+def _not_found(request_id: RequestId) -> QueryError:
+    return QueryError(404, "not_found", f"This node knows no request {request_id.hex()}.")

@@ -1,0 +1,90 @@
+"""What this node knows about requests while they are answered, and who waits for them."""
+
+import json
+import time
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from typing import Any
+
+import trio
+
+from pbft.effects import Progress, Stage
+from pbft.messages import DecidedSlot
+from pbft.types import ReplicaId, RequestId
+
+REMEMBERED_MAX = 4_096
+_TIMELINE_MAX = 1_024
+
+
+@dataclass(slots=True)
+class RequestState:
+    """One request, as seen from here. Times are milliseconds since this node learned of it."""
+
+    request_id: RequestId
+    started_at: float = field(default_factory=time.time)
+    started_monotonic: float = field(default_factory=time.monotonic)
+    timeline: list[tuple[int, Stage, ReplicaId]] = field(default_factory=list)
+    decided: DecidedSlot | None = None
+    index: int = 0
+    rejected: str | None = None
+    finished: trio.Event = field(default_factory=trio.Event)
+
+    @property
+    def elapsed_ms(self) -> int:
+        return round(1000 * (time.monotonic() - self.started_monotonic))
+
+    @property
+    def stage(self) -> Stage | None:
+        return self.timeline[-1][1] if self.timeline else None
+
+    def timeline_json(self) -> list[dict[str, Any]]:
+        return [
+            {"at_ms": at_ms, "stage": str(stage), "replica": replica}
+            for at_ms, stage, replica in self.timeline
+        ]
+
+
+class RequestBook:
+    """Recent requests by id; the oldest finished ones make room."""
+
+    def __init__(self) -> None:
+        self._states: OrderedDict[RequestId, RequestState] = OrderedDict()
+
+    def get(self, request_id: RequestId) -> RequestState | None:
+        return self._states.get(request_id)
+
+    def open(self, request_id: RequestId) -> RequestState:
+        state = self._states.get(request_id)
+        if state is None:
+            state = self._states[request_id] = RequestState(request_id)
+            self._make_room()
+        return state
+
+    def _make_room(self) -> None:
+        if len(self._states) <= REMEMBERED_MAX:
+            return
+        for request_id, state in self._states.items():
+            if state.finished.is_set():
+                del self._states[request_id]
+                return
+
+    def on_progress(self, progress: Progress) -> None:
+        state = self.open(progress.request_id)
+        if len(state.timeline) < _TIMELINE_MAX:
+            state.timeline.append((state.elapsed_ms, progress.stage, progress.replica))
+
+    def on_reply(self, request_id: RequestId, slot: DecidedSlot, index: int) -> str:
+        """Wakes whoever waits; returns the timeline as JSON, to be kept with the ledger."""
+        state = self.open(request_id)
+        state.decided, state.index = slot, index
+        state.finished.set()
+        return json.dumps(state.timeline_json())
+
+    def on_rejected(self, request_id: RequestId, reason: str) -> None:
+        state = self.open(request_id)
+        state.rejected = reason
+        state.finished.set()
+
+    @property
+    def open_count(self) -> int:
+        return sum(1 for state in self._states.values() if not state.finished.is_set())

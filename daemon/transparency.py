@@ -1,0 +1,139 @@
+"""A certificate as a document for people and programs: who said what, and why it was agreed.
+
+Everything here is read from the certificate, so that `qnode verify` shows offline exactly what
+the node that was asked has shown. Ratios are from 0 to 1, times in seconds.
+"""
+
+from itertools import combinations
+from typing import Any
+
+from daemon.genesis import Genesis
+from pbft.certificate import Certificate
+from pbft.item import is_abstention, voters
+from pbft.outcome import triangle_index
+from pbft.types import FULL_BP, ReplicaId
+
+
+def describe(certificate: Certificate, genesis: Genesis) -> dict[str, Any]:
+    """The whole story of one decision."""
+    item = certificate.item
+    outcome = item.outcome
+    request = item.request.message
+    names = [member.name for member in genesis.members]
+    answers = _answers(certificate, names)
+    agreed = next((a for a in answers if a["replica"] == outcome.representative), None)
+    return {
+        "request_id": certificate.request_id.hex(),
+        "question": request.prompt,
+        "language": request.language or None,
+        "asked": names[request.replica],
+        "status": str(outcome.status),
+        "answer": agreed["text"] if agreed else None,
+        "fallback": None if agreed else _fallback(certificate, answers),
+        "agreement_rate": ratio(outcome.agreement_rate_bp),
+        "confidence": ratio(outcome.confidence_bp),
+        "distinct_models": outcome.distinct_models,
+        "inference_s": max((a["elapsed_s"] for a in answers), default=0.0),
+        "replicas": genesis.membership.n,
+        "quorum": genesis.membership.quorum,
+        "network": genesis.network.hex(),
+        "epoch": certificate.epoch,
+        "view": certificate.view,
+        "sequence_number": certificate.sequence_number,
+        "answers": answers,
+        "similarity": _matrix(certificate, names),
+        "contradictions": _contradictions(certificate, names),
+        "clusters": [[names[replica] for replica in cluster] for cluster in outcome.clusters],
+        "seals": [
+            {
+                "number": seal.message.number,
+                "primary": names[seal.message.replica],
+                "sealed": [names[c.message.replica] for c in seal.message.commitments],
+            }
+            for seal in item.seals
+        ],
+        "signatures": [
+            {"name": names[commit.replica], "signature": commit.signature.hex()}
+            for commit in certificate.commits
+        ],
+    }
+
+
+def ratio(basis_points: int) -> float:
+    return basis_points / FULL_BP
+
+
+def _answers(certificate: Certificate, names: list[str]) -> list[dict[str, Any]]:
+    """Everyone in the seals, in order of replica, also those who said nothing."""
+    item = certificate.item
+    revealed = {reveal.message.replica: reveal.message.answer for reveal in item.reveals}
+    cluster_of = {
+        replica: number
+        for number, cluster in enumerate(item.outcome.clusters)
+        for replica in cluster
+    }
+    weights = {
+        reveal.message.replica: weight
+        for reveal, weight in zip(item.reveals, item.weights, strict=True)
+    }
+    described = []
+    for replica, late in sorted(_sealed(certificate).items()):
+        answer = revealed.get(replica)
+        described.append(
+            {
+                "replica": replica,
+                "name": names[replica],
+                "text": answer.text if answer else "",
+                "finish": str(answer.finish) if answer else "silent",
+                "note": answer.note if answer else "committed and did not reveal",
+                "model": answer.model if answer else "",
+                "output_tokens": answer.output_tokens if answer else 0,
+                "elapsed_s": answer.elapsed_ms / 1000 if answer else 0.0,
+                "weight": ratio(weights.get(replica, 0)),
+                "late": late,
+                "cluster": cluster_of.get(replica),
+            }
+        )
+    return described
+
+
+def _sealed(certificate: Certificate) -> dict[ReplicaId, bool]:
+    """Whether each sealed replica's commitment came after the first seal."""
+    return {
+        commitment.message.replica: seal.message.number > 0
+        for seal in certificate.item.seals
+        for commitment in seal.message.commitments
+    }
+
+
+def _fallback(certificate: Certificate, answers: list[dict[str, Any]]) -> dict[str, Any] | None:
+    """One node's answer where the network has none: the first of the strongest cluster's."""
+    clusters = certificate.item.outcome.clusters
+    if not clusters:
+        return None
+    answer = next(a for a in answers if a["replica"] == clusters[0][0])
+    return {"text": answer["text"], "name": answer["name"], "agreed": False}
+
+
+def _matrix(certificate: Certificate, names: list[str]) -> dict[str, Any]:
+    """The square, symmetric matrix over those who answered."""
+    item = certificate.item
+    replicas = [reveal.replica for reveal in voters(item.reveals)]
+    n = len(replicas)
+    matrix = [[1.0] * n for _ in range(n)]
+    for first, second in combinations(range(n), 2):
+        value = ratio(item.similarities_bp[triangle_index(first, second, n)])
+        matrix[first][second] = matrix[second][first] = value
+    return {"names": [names[replica] for replica in replicas], "matrix": matrix}
+
+
+def _contradictions(certificate: Certificate, names: list[str]) -> list[dict[str, Any]]:
+    answering = [
+        names[reveal.message.replica]
+        for reveal in certificate.item.reveals
+        if not is_abstention(reveal.message.answer)
+    ]
+    return [
+        {"between": [answering[c.first], answering[c.second]], "reason": c.reason}
+        for c in certificate.item.contradictions
+    ]

@@ -1,0 +1,1 @@
+"""Faults in real daemons: `python -m simulator.live --fault lie qnode.toml`."""
