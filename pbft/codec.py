@@ -91,9 +91,10 @@ def encode_value(value: Any, annotation: Any = None) -> bytes:
     return cbor2.dumps(_encoder(annotation or type(value))(value))
 
 
-def decode_value(data: bytes, annotation: type[T]) -> T:
+def decode_value(data: bytes, annotation: type[T], bytes_max: int = MESSAGE_BYTES_MAX) -> T:
     """Inverse of `encode_value`; raises `Malformed`."""
-    value = _decoder(annotation)(_load(data), getattr(annotation, "__name__", "value"))
+    plain = _load(data, bytes_max)
+    value = _decoder(annotation)(plain, getattr(annotation, "__name__", "value"))
     if encode_value(value, annotation) != data:
         raise Malformed("not in canonical form")
     return value  # type: ignore[no-any-return]  # built from `annotation`
@@ -120,9 +121,9 @@ _BUILT_IN_TAGS = (0, 1, 2, 3, 4, 5, 25, 28, 29, 30, 35, 36, 37, 100, 256, 258, 2
 _TAGS = dict.fromkeys((*_BUILT_IN_TAGS, 43000, 55799), _refuse)
 
 
-def _load(data: bytes) -> Any:
-    if len(data) > MESSAGE_BYTES_MAX:
-        raise Malformed(f"{len(data)} bytes; at most {MESSAGE_BYTES_MAX} are read")
+def _load(data: bytes, bytes_max: int = MESSAGE_BYTES_MAX) -> Any:
+    if len(data) > bytes_max:
+        raise Malformed(f"{len(data)} bytes; at most {bytes_max} are read")
     try:
         return cbor2.loads(
             data,

@@ -69,10 +69,7 @@ def request_fault(request: Request, policy: Policy) -> str | None:
     if not 1 <= request.max_tokens <= policy.tokens_max:
         return f"max_tokens must be from 1 to {policy.tokens_max}."
     if not 100 <= request.timeout_ms <= policy.inference_timeout_ms:
-        return (
-            f"The time to answer must be from 0.1 to {policy.inference_timeout_ms / 1000:g} "
-            "seconds."
-        )
+        return f"The time to answer must be from 100 to {policy.inference_timeout_ms} ms."
     return None
 
 

@@ -1,10 +1,9 @@
 """What all faults share: the wrapped replica."""
 
-from pbft.context import Configuration, M
+from pbft.context import Configuration
 from pbft.effects import Effect
 from pbft.events import Event
 from pbft.keyring import Keyring
-from pbft.messages import Signed
 from pbft.replica import Replica
 from pbft.types import ReplicaId, SequenceNumber, View
 
@@ -31,10 +30,6 @@ class Fault:
 
     def step(self, event: Event) -> list[Effect]:
         return self._replica.step(event)
-
-    def _sign(self, message: M) -> Signed[M]:
-        """A Byzantine node holds its own key, and nobody else's."""
-        return Signed(message, self._keyring.sign(message))
 
     def _others(self) -> list[ReplicaId]:
         me = self._configuration.replica

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from pbft.effects import Broadcast, Effect, Send
 from pbft.events import Event
-from pbft.messages import AnswerCommitment, Commit, Prepare, Signed, WireMessage
+from pbft.messages import AnswerCommitment, Commit, Prepare, Signed, SignedMessage
 from pbft.types import Digest
 from simulator.faults.base import Fault
 
@@ -22,18 +22,27 @@ class Equivocate(Fault):
         if not isinstance(effect, Broadcast) or not isinstance(effect.message, Signed):
             return [effect]
         signed = effect.message
-        message = signed.message
-        other: WireMessage
-        if isinstance(message, AnswerCommitment):
-            other = self._sign(replace(message, commitment=_other(message.commitment)))
-        elif isinstance(message, Prepare) or isinstance(message, Commit):
-            other = self._sign(replace(message, digest=Digest(_other(message.digest))))
-        else:
+        message = _variant(signed.message)
+        if message is None:
             return [effect]
+        other = Signed(message, self._keyring.sign(message))
         return [
-            Send(replica, other if index % 2 else signed)
+            Send(replica, other if index % 2 else signed)  # type: ignore[arg-type]  # same kind
             for index, replica in enumerate(self._others())
         ]
+
+
+def _variant(message: SignedMessage) -> SignedMessage | None:
+    """Another message for the same slot; None for kinds of which one may send many."""
+    match message:
+        case AnswerCommitment():
+            return replace(message, commitment=_other(message.commitment))
+        case Prepare():
+            return replace(message, digest=Digest(_other(message.digest)))
+        case Commit():
+            return replace(message, digest=Digest(_other(message.digest)))
+        case _:
+            return None
 
 
 def _other(value: bytes) -> bytes:

@@ -1,0 +1,31 @@
+# `make demo` and `make test` do their own set-up in .venv; nothing else is needed before them.
+.PHONY: setup demo test check lint types imports unit clean
+
+BIN := .venv/bin
+ARGS ?=
+
+setup:
+	@tools/setup
+
+demo: setup
+	@$(BIN)/qnode demo $(ARGS)
+
+# Everything that CI runs.
+test: check
+	$(BIN)/pytest $(ARGS)
+
+check: lint types imports
+
+lint: setup
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+types: setup
+	$(BIN)/mypy
+
+# pbft/ imports nothing impure, libp2p is touched in one place, imports point one way.
+imports: setup
+	$(BIN)/lint-imports
+
+clean:
+	rm -rf .venv qnode-demo .mypy_cache .ruff_cache .pytest_cache .hypothesis build *.egg-info
