@@ -2,9 +2,10 @@
 
 import argparse
 import json
+import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,16 +21,37 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         code: int = options.command(options)
-    except QnodeError as error:
-        print(f"qnode: {error}", file=sys.stderr)
-        return error.exit_code
-    except KeyboardInterrupt:
+    except BaseException as error:  # noqa: BLE001 - raised again unless it is for people
+        return report(error)
+    return code
+
+
+def report(error: BaseException) -> int:
+    """Says what ended a command, in one sentence; a bug of ours keeps its traceback.
+
+    Errors that left a nursery come in groups, with the operator's or the disk's fault inside.
+    """
+    causes = list(_leaves(error))
+    for cause in causes:
+        if isinstance(cause, QnodeError):
+            print(f"qnode: {cause}", file=sys.stderr)
+            return cause.exit_code
+    if any(isinstance(cause, BrokenPipeError) for cause in causes):
+        # Whoever read our output went away; nobody is left to be told.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    if any(isinstance(cause, KeyboardInterrupt) for cause in causes):
         print("qnode: interrupted.", file=sys.stderr)
         return EXIT_INTERRUPTED
-    except BrokenPipeError:
-        sys.stderr.close()  # the reader of our output went away; nothing to tell
-        return 0
-    return code
+    raise error
+
+
+def _leaves(error: BaseException) -> Iterator[BaseException]:
+    if isinstance(error, BaseExceptionGroup):
+        for inner in error.exceptions:
+            yield from _leaves(inner)
+    else:
+        yield error
 
 
 def _parser() -> argparse.ArgumentParser:

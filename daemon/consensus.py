@@ -6,6 +6,7 @@ is room, so that a flood stays in the peers' own queues (`p2p.inbox`).
 
 from collections import deque
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Protocol
 
 import trio
@@ -19,6 +20,13 @@ from pbft.types import ReplicaId, SequenceNumber, View
 
 EVENTS_PER_TURN_MAX = 128
 PEER_EVENTS_WAITING_MAX = 512
+
+
+@dataclass(frozen=True, slots=True)
+class _FromPeers:
+    """An event that takes up room until it is stepped."""
+
+    event: events.Event
 
 
 class StateMachine(Protocol):
@@ -42,7 +50,7 @@ class Consensus:
     def __init__(self, replicas: Mapping[bytes, ReplicaId]) -> None:
         """`replicas` maps members' public keys to their numbers."""
         self._replicas = replicas
-        self._events: deque[events.Event] = deque()
+        self._events: deque[events.Event | _FromPeers] = deque()
         self._arrived = trio.Event()
         self._room = trio.Semaphore(PEER_EVENTS_WAITING_MAX)
 
@@ -51,15 +59,19 @@ class Consensus:
         self._events.append(event)
         self._arrived.set()
 
-    async def run(self, replica: StateMachine, executor: Executor) -> None:
+    async def run(self, me: ReplicaId, replica: StateMachine, executor: Executor) -> None:
         """Steps the replica until cancelled; each turn takes all that has arrived."""
+        for other in self._replicas.values():
+            if other != me:
+                self.put(events.PeerDown(other))
         self.put(events.Started())
         while True:
             await self._arrived.wait()
             turn: list[effects.Effect] = []
             for _ in range(min(len(self._events), EVENTS_PER_TURN_MAX)):
                 event = self._events.popleft()
-                if isinstance(event, events.Received | events.PeerUp):
+                if isinstance(event, _FromPeers):
+                    event = event.event
                     self._room.release()
                 turn += replica.step(event)
             if not self._events:
@@ -71,10 +83,12 @@ class Consensus:
         while True:
             happened = await network.receive()
             source = self._replicas.get(happened.public_key)
-            if source is None or isinstance(happened, PeerDown):
+            if source is None:
                 continue
             event: events.Event
             match happened:
+                case PeerDown():
+                    event = events.PeerDown(source)
                 case PeerUp():
                     event = events.PeerUp(source)
                 case Received(frame=frame):
@@ -84,4 +98,5 @@ class Consensus:
                         executor.seen.refused[source, "malformed"] += 1
                         continue
             await self._room.acquire()
-            self.put(event)
+            self._events.append(_FromPeers(event))
+            self._arrived.set()

@@ -197,7 +197,7 @@ class Demo:
 
     def _check_alive(self) -> None:
         for node in self._nodes:
-            if node.process is not None and node.process.poll() is not None and not node.fault:
+            if node.process is not None and node.process.poll() is not None:
                 lines = (node.folder / "log").read_text(errors="replace").strip().splitlines()
                 raise QnodeError(f"{node.name} stopped: {lines[-1] if lines else 'no message'}")
 

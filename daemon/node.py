@@ -19,6 +19,7 @@ from daemon.config import Config
 from daemon.consensus import Consensus, StateMachine
 from daemon.errors import AlreadyRunning, QnodeError, UsageError
 from daemon.executor import Executor
+from daemon.files import write_whole
 from daemon.genesis import Genesis, read_genesis
 from daemon.http.server import HttpServer
 from daemon.identity import load_key
@@ -123,8 +124,6 @@ async def _open_network(config: Config, genesis: Genesis, key: Any) -> AsyncIter
 def write_addresses(config: Config, url: str, peers: tuple[str, ...]) -> None:
     """Tells `qnode ask` and `qnode status` where the node is, also when the ports were chosen by
     the system."""
-    from daemon.files import write_whole
-
     write_whole(config.data / "http.url", url + "\n")
     write_whole(config.data / "p2p.addresses", "\n".join(peers) + "\n")
 
@@ -187,7 +186,7 @@ class Node:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._timers.run)
                 nursery.start_soon(models.run)
-                nursery.start_soon(self._consensus.run, self._replica, executor)
+                nursery.start_soon(self._consensus.run, self._me, self._replica, executor)
                 nursery.start_soon(self._consensus.listen, self._network, executor)
                 self.queries.ready(engine, models, executor)
                 log.info("ready: %s on %s", engine.model, engine.device)

@@ -96,4 +96,14 @@ class PeerUp:
     replica: ReplicaId
 
 
-Event = Started | Submitted | Received | AnswerReady | AnswersCompared | TimerFired | PeerUp
+@dataclass(frozen=True, slots=True)
+class PeerDown:
+    """There is no connection to `replica`: do not wait for it. Members count as present until
+    the driver says so."""
+
+    replica: ReplicaId
+
+
+Event = (
+    Started | Submitted | Received | AnswerReady | AnswersCompared | TimerFired | PeerUp | PeerDown
+)

@@ -2,10 +2,11 @@
 
 Upon receiving a request, every replica asks its model, writes the answer and a salt to its log,
 and broadcasts a commitment. When the primary holds a quorum of commitments, and a short grace has
-passed or all members are in, it seals the list. Upon receiving the seal, the replicas named in it
-broadcast their answers. When the primary holds all sealed answers, or a quorum of them and the
-grace has passed, it has them compared, computes the outcome and hands the item on to be proposed
-(`normal_case`). If too few sealed replicas reveal, it seals again with later commitments.
+passed or all members that are connected are in, it seals the list. Upon receiving the seal, the
+replicas named in it broadcast their answers. When the primary holds all sealed answers, or a
+quorum of them and the grace has passed, it has them compared, computes the outcome and hands the
+item on to be proposed (`normal_case`). If too few sealed replicas reveal, it seals again with
+later commitments.
 
 An answer that was not committed before its seal cannot have been copied from one revealed after
 it. Replicas vote over sets of signed answers because two honest models never write the same bytes
@@ -94,6 +95,7 @@ class Round:
     reveals: dict[ReplicaId, Signed[AnswerReveal]] = field(default_factory=dict)
     comparisons: dict[tuple[ReplicaId, ...], Comparison | None] = field(default_factory=dict)
     """By the replicas compared; None while the measurement is under way."""
+    grace_armed: bool = False
     grace_over: bool = False
     handed_on: bool = False
     """The primary has proposed the item, or is about to."""
@@ -120,6 +122,7 @@ class Observation:
         self._history = history
         self._rounds: dict[tuple[RequestId, int], Round] = {}
         self._ready: list[Item] = []
+        self._away: set[ReplicaId] = set()
         self.view = View(0)
 
     # --- requests ------------------------------------------------------------------------------
@@ -338,6 +341,15 @@ class Observation:
                 self._context.emit(Report(Equivocation(held, commitment)))
         self._reveal(round_, seal)
 
+    def on_peer_down(self, replica: ReplicaId) -> None:
+        """Nobody waits for a commitment that can't come."""
+        self._away.add(replica)
+        for round_ in list(self._rounds.values()):
+            self._advance(round_)
+
+    def on_peer_up(self, replica: ReplicaId) -> None:
+        self._away.discard(replica)
+
     # --- reveals -------------------------------------------------------------------------------
 
     def _reveal(self, round_: Round, seal: Signed[Seal]) -> None:
@@ -418,10 +430,13 @@ class Observation:
                 self._seal(round_)
 
     def _advance_to_seal(self, round_: Round) -> None:
-        count = len(round_.commitments)
-        if count == self._context.members.n:
+        members = self._context.members
+        if len(round_.commitments) < members.quorum:
+            return
+        if all(r in round_.commitments or r in self._away for r in members.replicas):
             self._seal(round_)
-        elif count == self._context.members.quorum:
+        elif not round_.grace_armed:
+            round_.grace_armed = True
             self._context.emit(ArmTimer(SealGrace(*round_.key), self._context.policy.seal_grace_ms))
 
     def _compare(self, round_: Round, revealed: list[Signed[AnswerReveal]]) -> Comparison | None:

@@ -16,6 +16,7 @@ from pbft.events import (
     AnswersCompared,
     CatchUp,
     Event,
+    PeerDown,
     PeerUp,
     Received,
     RevealGrace,
@@ -123,7 +124,10 @@ class Replica:
                 self._on_timer(timer)
             case Submitted(request):
                 self._observation.submit(request)
+            case PeerDown(replica):
+                self._observation.on_peer_down(replica)
             case PeerUp(replica):
+                self._observation.on_peer_up(replica)
                 self._execution.on_peer_up(replica)
                 self._observation.resend(replica)
                 self._normal_case.resend(replica)

@@ -7,9 +7,8 @@ from pathlib import Path
 import trio
 
 from daemon import logs
-from daemon.cli import run_until_signalled
+from daemon.cli import report, run_until_signalled
 from daemon.config import read_config
-from daemon.errors import QnodeError
 from daemon.node import Parts, run
 from simulator.faults import FAULTS
 
@@ -23,9 +22,8 @@ def main() -> int:
         config = read_config(options.config)
         logs.set_up(config.data)
         return trio.run(run_until_signalled, run, config, Parts(wrap_replica=FAULTS[options.fault]))
-    except QnodeError as error:
-        print(f"qnode: {error}", file=sys.stderr)
-        return error.exit_code
+    except BaseException as error:  # noqa: BLE001 - raised again unless it is for people
+        return report(error)
 
 
 if __name__ == "__main__":
