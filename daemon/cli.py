@@ -103,7 +103,7 @@ def _add_user_commands(commands: Any) -> None:
     ask.add_argument("question")
     ask.add_argument("--mode", choices=("consensus", "single"), default="consensus")
     ask.add_argument("--language", choices=("en", "zh-TW"))
-    ask.add_argument("--max-tokens", type=int, default=256)
+    ask.add_argument("--max-tokens", type=int, default=512)
     ask.add_argument("--timeout", type=float, metavar="SECONDS", help="for each node to answer")
     ask.add_argument("--certificate", type=Path, metavar="FILE", help="save the certificate")
     _add_node_options(ask)

@@ -32,6 +32,9 @@ from pbft.types import ReplicaId, RequestId
 
 log = logging.getLogger("qnode.queries")
 
+TOKENS_DEFAULT = 512
+"""Enough for a reasoning model to think about a short question; most answers end far earlier."""
+
 
 class QueryError(Exception):
     """The query has no answer. `status` is the HTTP status, `code` a constant word, `str()` a
@@ -51,7 +54,7 @@ class Query:
     question: str
     mode: str = "consensus"
     language: Language | None = None
-    max_tokens: int = 256
+    max_tokens: int = TOKENS_DEFAULT
     timeout_s: float | None = None
 
 

@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 from daemon.files import unique_keys
-from daemon.queries import Query, QueryError
+from daemon.queries import TOKENS_DEFAULT, Query, QueryError
 from pbft.types import PROMPT_BYTES_MAX, RequestId
 
 BODY_BYTES_MAX = 128 * 1024
@@ -36,7 +36,7 @@ def parse_query(body: bytes) -> Query:
         question=_question(document.get("question")),
         mode=mode,
         language=language,
-        max_tokens=_max_tokens(document.get("max_tokens", 256)),
+        max_tokens=_max_tokens(document.get("max_tokens", TOKENS_DEFAULT)),
         timeout_s=_timeout_s(document.get("timeout_s")),
     )
 

@@ -1,0 +1,170 @@
+"""Names in answers, and whether two answers name different things; pure.
+
+English marks names by capitals, but also every first word. A first word counts as a name only if
+the rest of its sentence is taken from the question, so "Lyon is the capital of France" names Lyon
+and "Water boils at 100 °C" names nothing. Chinese marks nothing, so there a name is what a
+question for a name ("誰", "哪裡", "首都") gets as its whole core.
+"""
+
+import re
+from collections.abc import Iterator
+
+from inference.language import HAN
+from inference.wording import (
+    FUNCTION_WORDS,
+    content_terms,
+    core_terms,
+    has_han,
+    listed,
+    normalise,
+    stem,
+)
+
+_SENTENCE = re.compile(r"[^.!?。！？\n]+(?:\.(?=\w)[^.!?。！？\n]+)*")
+_WORD = re.compile(r"[^\W_]+(?:['’.&-][^\W_]+)*")
+_NORMALISED_WORD = re.compile(r"[^\W_]+(?:['.&-][^\W_]+)*")
+_DEGREES = re.compile(r"°\s*[CF]\b")
+_ANSWER_WORDS_MAX = 40
+_SHORT_WORDS_MAX = 14
+_ALIASES = (
+    frozenset(
+        {"us", "usa", "u.s", "u.s.a", "united states", "united states of america", "america"}
+    ),
+    frozenset({"uk", "u.k", "united kingdom", "britain", "great britain"}),
+    frozenset({"eu", "european union"}),
+    frozenset({"un", "united nations"}),
+    frozenset({"bitcoin", "btc"}),
+    frozenset({"ethereum", "eth", "ether"}),
+)
+# Calendar names are compared as numbers; the others are not names.
+_NOT_NAMES = frozenset(
+    listed(
+        "january february march april may june july august september october november december "
+        "monday tuesday wednesday thursday friday saturday sunday yes no true false celsius "
+        "fahrenheit i ok mr mrs dr bc ad bce ce am pm however therefore because although"
+    )
+)
+_ASKS_FOR_NAME = re.compile(
+    "誰|谁|哪|何處|何处|何地|首都|什麼名|什么名|叫什麼|叫什么|什麼地方|什么地方"
+)
+_HAN_RUN = re.compile(f"[{HAN}]+")
+_HAN_NAME_MAX = 8
+
+
+def names(question: str, answer: str) -> frozenset[str]:
+    """Names in an English answer that the question does not contain, lower case, as spans."""
+    asked = frozenset(content_terms(question))
+    found: set[str] = set()
+    for sentence in _SENTENCE.findall(_DEGREES.sub("", answer)):
+        tokens = _WORD.findall(sentence)
+        lower_rest = [token for token in tokens[1:] if not _capitalised(token)]
+        restates = all(
+            stem(token.lower()) in asked or token.lower() in FUNCTION_WORDS for token in lower_rest
+        )
+        for span in _spans(sentence):
+            opens = sentence.lstrip().startswith(span[0])
+            kept = [token for token in span if _could_be_name(token)]
+            if opens and len(span) == 1 and not restates and not span[0][1:2].isupper():
+                continue
+            if kept and not all(stem(token.lower()) in asked for token in kept):
+                found.add(" ".join(kept).lower().replace("’", "'").removesuffix("'s"))
+    return frozenset(found)
+
+
+def name_mismatch(question: str, a: str, b: str) -> tuple[str, str] | None:
+    """A name of each answer that the other lacks, or None; long answers are never compared."""
+    if has_han(a) or has_han(b):
+        return _han_mismatch(question, a, b)
+    lengths = [len(_WORD.findall(text)) for text in (a, b)]
+    if max(lengths) > _ANSWER_WORDS_MAX:
+        return None
+    names_a, names_b = names(question, a), names(question, b)
+    only_a = sorted(name for name in names_a if not _occurs(name, names_b, b))
+    only_b = sorted(name for name in names_b if not _occurs(name, names_a, a))
+    if not only_a or not only_b:
+        return None
+    # Long answers add names of their own; there only answers without a common name differ.
+    if max(lengths) > _SHORT_WORDS_MAX and (
+        len(only_a) < len(names_a) or len(only_b) < len(names_b)
+    ):
+        return None
+    return only_a[0], only_b[0]
+
+
+def _occurs(name: str, others: frozenset[str], text: str) -> bool:
+    """Whether the other answer has this name, a part of it, an acronym or a known alias."""
+    parts = set(name.split())
+    # The last word of a name is the one that a shorter form keeps ("Einstein").
+    if name.split()[-1] in _NORMALISED_WORD.findall(normalise(text)):
+        return True
+    return any(
+        set(other.split()) <= parts or _acronyms(name, other) or _aliases(name, other)
+        for other in others
+    )
+
+
+def _acronyms(a: str, b: str) -> bool:
+    short, long = sorted((a, b), key=lambda name: len(name.split()))
+    letters = short.replace(".", "")
+    initials = "".join(word[0] for word in long.split() if word not in FUNCTION_WORDS)
+    return len(letters) >= 2 and letters == initials
+
+
+def _aliases(a: str, b: str) -> bool:
+    return any(a in group and b in group for group in _ALIASES)
+
+
+def _capitalised(token: str) -> bool:
+    return token[0].isupper()
+
+
+def _could_be_name(token: str) -> bool:
+    if len(token) > 1 and token.isupper():
+        return True  # US is a name, us is not
+    lower = token.lower()
+    return lower not in FUNCTION_WORDS and lower not in _NOT_NAMES
+
+
+def _spans(sentence: str) -> Iterator[list[str]]:
+    """Runs of capitalised words that nothing but a space separates; "of" may join them."""
+    span: list[str] = []
+    end = -1
+    for match in _WORD.finditer(sentence):
+        adjacent = not sentence[end : match.start()].strip() if end >= 0 else True
+        if span and not adjacent:
+            yield span
+            span = []
+        if _capitalised(match[0]) and (span or _could_be_name(match[0])):
+            span.append(match[0])
+        elif span:
+            yield span
+            span = []
+        end = match.end()
+    if span:
+        yield span
+
+
+def _han_mismatch(question: str, a: str, b: str) -> tuple[str, str] | None:
+    """Different cores in answers to a Chinese question for a name."""
+    if not (_ASKS_FOR_NAME.search(question) and has_han(a) and has_han(b)):
+        return None
+    core_a, core_b = (_han_core(question, text) for text in (a, b))
+    if not core_a or not core_b or max(len(core_a), len(core_b)) > _HAN_NAME_MAX:
+        return None
+    if set(core_a) & set(core_b):
+        return None
+    return core_a, core_b
+
+
+def _han_core(question: str, answer: str) -> str:
+    """The characters of the pairs that only the answer has, in order; empty if there are none."""
+    core = core_terms(question, answer)
+    asked = set(normalise(question))
+    characters: list[str] = []
+    for run in _HAN_RUN.findall(normalise(answer)):
+        for pair in content_terms(run):
+            if pair in core:
+                characters.extend(
+                    c for c in pair if c not in asked and (not characters or characters[-1] != c)
+                )
+    return "".join(characters)

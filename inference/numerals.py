@@ -1,0 +1,286 @@
+"""Numbers in a text with their units, exact, in English and Chinese; pure.
+
+Reads digits with separators, percent signs, scales ("3.5 million", "2億"), written numbers
+("twenty-one", "二十一", "百分之五"), month names. Words that only look like numbers are left
+alone: "one of them", "一個", "十分", "CO2". Values are fractions, never floats.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+
+from inference.units import CELSIUS, MONTH_OF_YEAR, MONTHS, PERCENT, PLAIN, UNITS, Unit
+from inference.wording import listed, normalise
+
+
+@dataclass(frozen=True, slots=True)
+class Quantity:
+    """A number as written. ``value`` is in ``unit``; ``decimals`` counts digits after the point.
+
+    ``approximate``: the text hedges it ("about", "約"). ``start`` and ``end`` delimit it in the
+    normalised text.
+    """
+
+    value: Fraction
+    unit: Unit
+    decimals: int
+    approximate: bool
+    surface: str
+    start: int
+    end: int
+
+
+_SMALL = {
+    word: number
+    for number, word in enumerate(
+        listed(
+            "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen "
+            "fifteen sixteen seventeen eighteen nineteen"
+        )
+    )
+}
+_TENS = {
+    word: 10 * number
+    for number, word in enumerate(
+        listed("twenty thirty forty fifty sixty seventy eighty ninety"), start=2
+    )
+}
+_SCALES = {
+    "hundred": 100,
+    "thousand": 1000,
+    "million": 10**6,
+    "billion": 10**9,
+    "trillion": 10**12,
+    "bn": 10**9,
+    "百": 100,
+    "千": 1000,
+    "萬": 10**4,
+    "万": 10**4,
+    "百萬": 10**6,
+    "百万": 10**6,
+    "千萬": 10**7,
+    "千万": 10**7,
+    "億": 10**8,
+    "亿": 10**8,
+    "兆": 10**12,
+}
+_HAN_DIGITS = {digit: number for number, digit in enumerate("零一二三四五六七八九")} | {
+    "〇": 0,
+    "兩": 2,
+    "两": 2,
+}
+_HAN_SMALL_SCALES = {"十": 10, "百": 100, "千": 1000}
+_HAN_LARGE_SCALES = {"萬": 10**4, "万": 10**4, "億": 10**8, "亿": 10**8, "兆": 10**12}
+
+
+def _either(names: "dict[str, int] | dict[str, Unit]") -> str:
+    """A pattern for any of the names; a Latin one must end where a word ends."""
+    ordered = sorted(names, key=lambda name: (-len(name), name))
+    return "|".join(
+        re.escape(name) + (r"(?![a-z0-9])" if name[-1].isascii() and name[-1].isalpha() else "")
+        for name in ordered
+    )
+
+
+_UNIT = (
+    rf"(?:\s*-?\s*(?:degrees?\s+|個|个)??(?P<unit>{_either(UNITS)}|percentage points?|per cent))?"
+)
+_DIGITS = re.compile(
+    r"(?P<prefix>nt\$|us\$|[$€£¥]|攝氏|摄氏)?\s*"
+    r"(?<![a-z0-9.,])(?P<sign>[-−]?)(?P<number>\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?)"
+    rf"(?P<ordinal>st|nd|rd|th)?(?:\s*(?P<scale>{_either(_SCALES)}))?{_UNIT}"
+)
+_LARGE = ("thousand", "million", "billion", "trillion")
+_ENGLISH = "|".join((*_SMALL, *_TENS, "hundred", "dozen", *_LARGE))
+_WRITTEN = re.compile(
+    rf"\b(?P<words>(?:{_ENGLISH})(?:(?:\s+and\s+|\s*-\s*|\s+)(?:{_ENGLISH}))*)\b{_UNIT}"
+)
+_HAN_NUMERAL = "零〇一二三四五六七八九兩两十百千萬万億亿兆"
+_HAN_NUMBER = re.compile(
+    rf"(?P<percent>百分之)?(?P<digits>[{_HAN_NUMERAL}]+)"
+    rf"(?:[點点](?P<fraction>[零〇一二三四五六七八九]+))?{_UNIT}"
+)
+# Words that contain numerals without counting anything.
+_HAN_IDIOM = re.compile(
+    "十分|萬一|万一|千萬不|千万不|百般|一[樣样些般定直起切致旦向再律同方邊边體体]|統一|统一|唯一|"
+    "第一|其一|"
+    "之一|萬物|万物|千古|四處|四处|四周|三角|九龍|百姓|八卦|二元|一帶|一带"
+)
+_HAN_COUNTED = re.compile(
+    "[個个天年月日週周次人位名元倍種种塊块層层歲岁顆颗隻只條条件張张座部本輛辆國国州季]|"
+    "小時|小时|分鐘|分钟"
+)
+_MONTH = re.compile(
+    r"\b(?:(?P<near>may|march)(?=\s+\d)|(?<=\d )(?P<after>may|march)|(?P<plain>"
+    + "|".join(name for name in MONTHS if name not in ("may", "march"))
+    + r"))\b"
+)
+_HEDGE = re.compile(
+    r"(?:about|around|approximately|roughly|nearly|almost|over|more than|circa|some|"
+    r"約|约|大約|大约|將近|将近|近|超過|超过|左右)\s*$"
+)
+_HEDGE_AFTER = re.compile(r"\s*(?:左右|上下|or so\b|approximately)")
+_APPROXIMATION = Fraction(2, 100)
+
+
+def quantities(text: str) -> list[Quantity]:
+    """Every number of the text, in order of appearance."""
+    plain = normalise(text)
+    found = [*_from_digits(plain), *_from_english(plain), *_from_han(plain), *_from_months(plain)]
+    return sorted(found, key=lambda quantity: (quantity.start, quantity.end))
+
+
+def without_quantities(text: str) -> str:
+    """The normalised text with every number and its unit cut out."""
+    plain = normalise(text)
+    for quantity in reversed(quantities(text)):
+        plain = f"{plain[: quantity.start]} {plain[quantity.end :]}"
+    return plain
+
+
+def same_amount(a: Quantity, b: Quantity) -> bool:
+    """Whether two quantities say the same: converted, rounded or hedged as they are written."""
+    if not comparable(a, b) or (
+        a.unit.dimension == b.unit.dimension == "money" and a.unit != b.unit
+    ):
+        return False
+    x, y = a.value, b.value
+    if a.unit != PLAIN != b.unit:
+        x = x * a.unit.factor + a.unit.offset
+        y = y * b.unit.factor + b.unit.offset
+    if x == y:
+        return True
+    decimals = min(a.decimals, b.decimals)
+    if decimals >= 1 and a.unit == b.unit and _rounded(x, decimals) == _rounded(y, decimals):
+        return True
+    hedged = a.approximate or b.approximate
+    return hedged and abs(x - y) <= _APPROXIMATION * max(abs(x), abs(y))
+
+
+def comparable(a: Quantity, b: Quantity) -> bool:
+    """Whether two quantities could be about the same thing: one dimension, or one without unit."""
+    return PLAIN in (a.unit, b.unit) or a.unit.dimension == b.unit.dimension
+
+
+def _rounded(value: Fraction, decimals: int) -> int:
+    return int((value * 10**decimals + Fraction(1, 2)) // 1)
+
+
+def _quantity(
+    plain: str, match: re.Match[str], value: Fraction, unit: Unit, decimals: int = 0
+) -> Quantity:
+    hedged = _HEDGE.search(plain, 0, match.start()) or _HEDGE_AFTER.match(plain, match.end())
+    return Quantity(
+        value, unit, decimals, hedged is not None, match[0].strip(), match.start(), match.end()
+    )
+
+
+def _unit(match: re.Match[str]) -> Unit:
+    name = match["unit"]
+    if name is None:
+        return PLAIN
+    return UNITS.get(name, PERCENT)  # the rest of the pattern are spellings of percent
+
+
+def _is_calendar_year(match: re.Match[str], value: Fraction) -> bool:
+    """Whether 年 after this number names a year, such as 1945年, and not a length of time."""
+    return match["unit"] == "年" and value >= 1000
+
+
+def _from_digits(plain: str) -> Iterator[Quantity]:
+    for match in _DIGITS.finditer(plain):
+        digits = match["number"].replace(",", "")
+        value = Fraction(digits) * _SCALES.get(match["scale"] or "", 1)
+        if match["sign"]:
+            value = -value
+        unit = _unit(match)
+        if match["prefix"]:
+            unit = UNITS.get(match["prefix"], CELSIUS)
+        elif _is_calendar_year(match, value):
+            unit = PLAIN
+        yield _quantity(plain, match, value, unit, len(digits.partition(".")[2]))
+
+
+def _from_english(plain: str) -> Iterator[Quantity]:
+    for match in _WRITTEN.finditer(plain):
+        parts = re.split(r"[\s-]+", match["words"])
+        # A lone "one" is a pronoun as often as a number, unless it counts a unit.
+        if parts == ["one"] and match["unit"] is None:
+            continue
+        # "5 million" and "$3 billion" were read with their digits.
+        if parts[0] in _SCALES and re.search(r"\d\s*$", plain[: match.start()]):
+            continue
+        yield _quantity(plain, match, Fraction(_english_value(parts)), _unit(match))
+
+
+def _english_value(parts: list[str]) -> int:
+    total = current = 0
+    for part in parts:
+        if part in _SMALL or part in _TENS:
+            current += _SMALL.get(part) or _TENS.get(part, 0)
+        elif part == "dozen":
+            current = max(current, 1) * 12
+        elif part == "hundred":
+            current = max(current, 1) * 100
+        elif part in _SCALES:
+            total += max(current, 1) * _SCALES[part]
+            current = 0
+    return total + current
+
+
+def _from_han(plain: str) -> Iterator[Quantity]:
+    idioms = [match.span() for match in _HAN_IDIOM.finditer(plain)]
+    for match in _HAN_NUMBER.finditer(plain):
+        if any(match.start() < end and start < match.end() for start, end in idioms):
+            continue
+        if re.search(r"\d\s*$", plain[: match.start()]):
+            continue  # the scale of a number in digits
+        digits = match["digits"]
+        unit = _unit(match)
+        counted = match["unit"] or match["percent"] or _HAN_COUNTED.match(plain, match.end())
+        article = digits == "一" and unit == PLAIN
+        if article or (len(digits) == 1 and not (counted or _stands_alone(plain, match))):
+            continue
+        value = Fraction(_han_value(digits))
+        fraction = match["fraction"] or ""
+        if fraction:
+            tail = int("".join(str(_HAN_DIGITS[digit]) for digit in fraction))
+            value += Fraction(tail, 10 ** len(fraction))
+        if match["percent"]:
+            unit = PERCENT
+        elif _is_calendar_year(match, value):
+            unit = PLAIN
+        yield _quantity(plain, match, value, unit, len(fraction))
+
+
+def _stands_alone(plain: str, match: re.Match[str]) -> bool:
+    """Whether a single numeral is a whole answer, such as "七。"."""
+    return not re.search(r"\w", plain[: match.start()] + plain[match.end() :])
+
+
+def _han_value(digits: str) -> int:
+    if all(digit in _HAN_DIGITS for digit in digits):  # 二〇二六: digit by digit
+        return int("".join(str(_HAN_DIGITS[digit]) for digit in digits))
+    total = section = digit = 0
+    for character in digits:
+        if character in _HAN_DIGITS:
+            digit = _HAN_DIGITS[character]
+        elif character in _HAN_SMALL_SCALES:
+            section += (digit or 1) * _HAN_SMALL_SCALES[character]
+            digit = 0
+        else:
+            scale, section = _HAN_LARGE_SCALES[character], section + digit
+            if section == 0:  # 一萬億: the scales multiply
+                total = max(total, 1) * scale
+            elif scale < total:  # 兩億三千萬: they add
+                total += section * scale
+            else:
+                total = (total + section) * scale
+            section = digit = 0
+    return total + section + digit
+
+
+def _from_months(plain: str) -> Iterator[Quantity]:
+    for match in _MONTH.finditer(plain):
+        yield _quantity(plain, match, Fraction(MONTHS[match[0]]), MONTH_OF_YEAR)

@@ -1,0 +1,77 @@
+"""Units of measure by name, in English and Chinese, with exact conversions; pure data."""
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+from inference.wording import listed
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """A unit of a dimension: ``base = value * factor + offset``, in the dimension's base unit.
+
+    Currencies share the dimension "money" and never convert, so they differ by ``name``.
+    """
+
+    name: str
+    dimension: str
+    factor: Fraction = Fraction(1)
+    offset: Fraction = Fraction(0)
+
+
+PLAIN = Unit("", "")
+PERCENT = Unit("%", "percent")
+MONTH_OF_YEAR = Unit("month of the year", "calendar month")
+CELSIUS = Unit("°C", "temperature")
+YEAR = Unit("years", "calendar time", Fraction(12))
+
+_FAHRENHEIT = Unit("°F", "temperature", Fraction(5, 9), Fraction(-160, 9))
+_TABLE: tuple[tuple[Unit, str], ...] = (
+    (PERCENT, "% percent 個百分點 个百分点"),
+    (CELSIUS, "°c celsius 攝氏度 摄氏度"),
+    (_FAHRENHEIT, "°f fahrenheit 華氏度 华氏度"),
+    (Unit("seconds", "time"), "second seconds sec secs s 秒 秒鐘 秒钟"),
+    (Unit("minutes", "time", Fraction(60)), "minute minutes min mins 分鐘 分钟"),
+    (Unit("hours", "time", Fraction(3600)), "hour hours hr hrs h 小時 小时 個小時 个小时 鐘頭"),
+    (Unit("days", "time", Fraction(86400)), "day days 天"),
+    (Unit("weeks", "time", Fraction(604800)), "week weeks 週 周 星期 個星期 个星期 禮拜"),
+    (Unit("months", "calendar time"), "month months 個月 个月"),
+    (YEAR, "year years yr yrs 年"),
+    (MONTH_OF_YEAR, "月"),
+    (
+        Unit("mm", "length", Fraction(1, 1000)),
+        "mm millimeter millimeters millimetre millimetres 毫米 公釐",
+    ),
+    (
+        Unit("cm", "length", Fraction(1, 100)),
+        "cm centimeter centimeters centimetre centimetres 公分 厘米",
+    ),
+    (Unit("m", "length"), "m meter meters metre metres 公尺 米"),
+    (
+        Unit("km", "length", Fraction(1000)),
+        "km kilometer kilometers kilometre kilometres 公里 千米",
+    ),
+    (Unit("miles", "length", Fraction(1609344, 1000)), "mi mile miles 英里 英哩"),
+    (Unit("feet", "length", Fraction(3048, 10000)), "ft foot feet 英尺 英呎"),
+    (Unit("inches", "length", Fraction(254, 10000)), "inch inches 英寸 英吋"),
+    (Unit("g", "mass"), "g gram grams 公克 克"),
+    (Unit("kg", "mass", Fraction(1000)), "kg kilogram kilograms kilo kilos 公斤 千克"),
+    (Unit("tonnes", "mass", Fraction(1000000)), "tonne tonnes 公噸 公吨 噸 吨"),
+    (Unit("USD", "money"), "$ us$ usd dollar dollars 美元 美金"),
+    (Unit("EUR", "money"), "€ eur euro euros 歐元 欧元"),
+    (Unit("GBP", "money"), "£ gbp 英鎊 英镑"),
+    (Unit("JPY", "money"), "¥ jpy yen 日圓 日元"),
+    (Unit("TWD", "money"), "nt$ twd 台幣 臺幣 新台幣 新臺幣"),
+    (Unit("BTC", "money"), "btc bitcoin bitcoins 比特幣 比特币"),
+)  # fmt: skip
+
+UNITS: dict[str, Unit] = {word: unit for unit, names in _TABLE for word in listed(names)}
+
+_MONTHS = listed(
+    "january february march april may june july august september october november december"
+)
+MONTHS: dict[str, int] = {
+    **{name: number for number, name in enumerate(_MONTHS, start=1)},
+    **{name[:3]: number for number, name in enumerate(_MONTHS, start=1)},
+    "sept": 9,
+}

@@ -1,0 +1,83 @@
+"""The words of an answer, and which of them the question did not already contain; pure.
+
+An answer is read in the light of its question: of "The capital of France is Paris." only "Paris"
+is new. That part is the *core*. Chinese is not written with spaces, so there a run of characters
+counts as its overlapping pairs, after the characters that only hold a sentence together are cut
+out.
+"""
+
+import re
+import unicodedata
+
+from inference.language import HAN
+
+_TOKEN = re.compile(rf"[{HAN}]+|[^\W_]+(?:[.,][0-9]+)*(?:['’][^\W\d_]+)?")
+_IS_HAN = re.compile(f"[{HAN}]")
+
+
+def listed(words: str) -> tuple[str, ...]:
+    """Words of a table, written as one string of words separated by spaces."""
+    return tuple(words.split())
+
+
+FUNCTION_WORDS = frozenset(
+    listed(
+        "a an the this that these those it its it's there here he she they we you i his her their "
+        "our your my me him them us who whom whose which what when where why how is are was were "
+        "be been being am do does did done has have had having will would shall should can could "
+        "may might must of in on at by for from to with as into about over under between and or "
+        "but so if then than also too very just only such same own s t re ve ll d m yes no not "
+        "answer called known named"
+    )
+)
+# Longest first: they are cut out of a run of Han characters in this order.
+_FUNCTION_HAN = (
+    "答案|應該|应该|可以|就是|因為|因为|所以|這個|这个|那個|那个|一個|一个|它們|它们|他們|他们|我們|我们|"
+    "以及|或者|並且|并且|"
+    "[是的了在為为與与和及或而也都就這这那它他她我你有會会將将被把於于之其個个嗎吗呢吧啊位叫做]"
+)
+_HAN_BREAK = re.compile(_FUNCTION_HAN)
+
+_SUFFIXES = ("ingly", "edly", "ing", "ies", "ied", "ed", "es", "ly", "s")
+
+
+def normalise(text: str) -> str:
+    """Compatibility form (full-width becomes ASCII), lower case, straight apostrophes."""
+    folded = unicodedata.normalize("NFKC", text).casefold()
+    return folded.replace("’", "'").replace("‘", "'")
+
+
+def words(text: str) -> list[str]:
+    """Words of a text in order, normalised, function words included; Han runs whole."""
+    return [match[0] for match in _TOKEN.finditer(normalise(text))]
+
+
+def stem(word: str) -> str:
+    """Cut the commonest English endings: enough to match "rises" with "rise", no more."""
+    for suffix in _SUFFIXES:
+        if word.endswith(suffix) and len(word) - len(suffix) >= 3:
+            cut = word[: -len(suffix)]
+            return cut + "y" if suffix in ("ies", "ied") else cut.rstrip("e")
+    return word.rstrip("e") if len(word) > 3 else word
+
+
+def content_terms(text: str) -> list[str]:
+    """Stems of content words, and pairs of Han characters, in order and with repetitions."""
+    terms: list[str] = []
+    for word in words(text):
+        if _IS_HAN.match(word):
+            for run in _HAN_BREAK.sub(" ", word).split():
+                terms.extend(run[i : i + 2] for i in range(max(1, len(run) - 1)))
+        elif word not in FUNCTION_WORDS and word.split("'")[0] not in FUNCTION_WORDS:
+            terms.append(stem(word.removesuffix("'s")))
+    return terms
+
+
+def core_terms(question: str, answer: str) -> frozenset[str]:
+    """Content terms of the answer that the question does not contain."""
+    return frozenset(content_terms(answer)) - frozenset(content_terms(question))
+
+
+def has_han(text: str) -> bool:
+    """Whether any character of the text is Chinese."""
+    return _IS_HAN.search(text) is not None

@@ -1,0 +1,105 @@
+"""Numbers in English and Chinese text: what is read, what is left alone, what is the same."""
+
+from fractions import Fraction
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from inference.numerals import quantities, same_amount, without_quantities
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("It rose by 5 % in 1990", [("5", "%"), ("1990", "")]),
+        ("fifty percent", [("50", "%")]),
+        ("$3.5 million and €2bn", [("3500000", "USD"), ("2000000000", "EUR")]),
+        ("twenty-one days", [("21", "days")]),
+        ("two hundred and five", [("205", "")]),
+        ("three dozen eggs", [("36", "")]),
+        ("one day", [("1", "days")]),
+        ("1,234.5 km", [("2469/2", "km")]),
+        ("-3%", [("-3", "%")]),
+        ("2020-2021", [("2020", ""), ("2021", "")]),
+        ("September 2, 1945", [("9", "month of the year"), ("2", ""), ("1945", "")]),
+        ("1945年9月2日", [("1945", ""), ("9", "month of the year"), ("2", "")]),
+        ("一九四五年", [("1945", "")]),
+        ("百分之五", [("5", "%")]),
+        ("５％", [("5", "%")]),
+        ("三點五", [("7/2", "")]),
+        ("二十一天", [("21", "days")]),
+        ("一萬二千元", [("12000", "")]),
+        ("兩億三千萬", [("230000000", "")]),
+        ("2億人口", [("200000000", "")]),
+        ("12 個月", [("12", "months")]),
+        ("5個百分點", [("5", "%")]),
+        ("攝氏100度", [("100", "°C")]),
+        ("七", [("7", "")]),
+    ],
+)
+def test_numbers_are_read_with_their_units(text: str, expected: list[tuple[str, str]]) -> None:
+    """Digits, written numbers, scales and units in both languages."""
+    found = [(str(quantity.value), quantity.unit.name) for quantity in quantities(text)]
+    assert found == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "one of them",
+        "no one",
+        "CO2 and H2O",
+        "十分好",
+        "一個好主意",
+        "統一的標準",
+        "萬一下雨",
+        "四周",
+        "You may go.",
+        "",
+    ],
+)
+def test_words_that_only_look_like_numbers_are_left_alone(text: str) -> None:
+    """A pronoun, a formula and an idiom count nothing."""
+    assert quantities(text) == []
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "same"),
+    [
+        ("24 hours", "1 day", True),
+        ("100 °C", "212 °F", True),
+        ("100 °C", "100 °F", False),
+        ("1 year", "12 months", True),
+        ("5 km", "5000 meters", True),
+        ("$5", "€5", False),
+        ("5 dollars", "5", True),
+        ("3.14", "3.14159", True),
+        ("3.1", "3.2", False),
+        ("8 billion", "about 8.1 billion", True),
+        ("8 billion", "8.1 billion", False),
+        ("約80億", "81億", True),
+        ("seven", "七天", True),
+        ("5 %", "5 days", False),
+    ],
+)
+def test_same_amount(a: str, b: str, same: bool) -> None:
+    """Conversion is exact; rounding and hedging count only where they are written."""
+    (x,), (y,) = quantities(a), quantities(b)
+    assert same_amount(x, y) is same
+    assert same_amount(y, x) is same
+
+
+@given(st.integers(0, 10**15))
+def test_digits_round_trip_with_and_without_separators(number: int) -> None:
+    """Every integer is read as itself."""
+    for text in (str(number), f"{number:,}"):
+        assert [quantity.value for quantity in quantities(text)] == [Fraction(number)]
+
+
+@given(st.text())
+def test_any_text_can_be_read(text: str) -> None:
+    """A peer's answer may be anything; spans stay inside the text and are cut out cleanly."""
+    for quantity in quantities(text):
+        assert 0 <= quantity.start < quantity.end
+    assert isinstance(without_quantities(text), str)
