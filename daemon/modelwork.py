@@ -16,7 +16,7 @@ import trio
 
 from inference.engine import Engine, Generation, GenerationRequest
 from inference.equivalence import Judge
-from inference.errors import GenerationCancelled, InferenceError
+from inference.errors import GenerationCancelled, InferenceError, PromptTooLong
 from inference.language import Language
 from pbft.effects import CompareAnswers, RunInference
 from pbft.events import AnswerReady, AnswersCompared, Event
@@ -134,6 +134,8 @@ class ModelWork:
                 generation = await self._in_thread(job)
             except GenerationCancelled:
                 job.done(None, "cancelled")
+            except PromptTooLong:
+                job.done(None, "question too long for the model")
             except InferenceError as error:
                 log.warning("the model failed: %s", error)
                 job.done(None, "model failed")
