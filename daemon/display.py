@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from rich.console import Console, Group, RenderableType
+from rich.padding import Padding
 from rich.panel import Panel
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
@@ -58,10 +59,11 @@ def show_decision(record: dict[str, Any]) -> None:
         return
     console.print(_headline(record))
     console.print(_answers(record))
-    console.print(Group(*_similarity(record)))
-    console.print(_votes(record))
+    parts: list[RenderableType] = [Group(*_similarity(record)), _votes(record)]
     if record.get("timeline"):
-        console.print(_timeline(record))
+        parts.append(_timeline(record))
+    for part in parts:
+        console.print(Padding(part, (0, 0, 1, 0)))
     for evidence in record.get("evidence", ()):
         console.print(
             f"[red]{label('Evidence')}:[/] {evidence['name']} {label('signed two different')} "
