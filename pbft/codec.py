@@ -229,9 +229,13 @@ def _text(bound: AtMost | Exactly | None) -> _Decoder:
     maximum = bound.maximum
 
     def decode_text(plain: Any, path: str) -> str:
-        if type(plain) is not str or len(plain) > maximum or len(plain.encode()) > maximum:
+        try:
+            fits = type(plain) is str and len(plain) <= maximum >= len(plain.encode())
+        except UnicodeEncodeError:  # JSON can spell half a surrogate pair
+            fits = False
+        if not fits:
             raise Malformed(f"{path} is not text of at most {maximum} bytes")
-        return plain
+        return plain  # type: ignore[no-any-return]  # a str
 
     return decode_text
 

@@ -53,7 +53,7 @@ class Execution:
             request = item.request.message
             request_id = digest.request_id(request)
             self._history.add(request)
-            self._observation.close(request_id)
+            self._observation.close(request)
             self._context.emit(Reply(request_id, slot, index))
         self._pending[slot.sequence_number] = slot
         self._apply()
@@ -63,9 +63,19 @@ class Execution:
             self.applied = slot.sequence_number
             self._context.emit(Apply(self.applied, slot))
         self._log.advance(self.applied)
-        if self._pending and not self._retry_armed:
+        self.watch()
+
+    def watch(self) -> None:
+        """Keeps a timer while others seem to have decided what this replica has not."""
+        if not self._retry_armed and self._is_behind():
             self._retry_armed = True
             self._context.emit(ArmTimer(CatchUp(), CATCH_UP_RETRY_MS))
+
+    def _is_behind(self) -> bool:
+        # f + 1 commits: an honest replica is prepared, and somebody may have decided.
+        return bool(self._pending) or any(
+            not slot.decided and len(slot.commits) > self._context.members.f for slot in self._log
+        )
 
     # --- catching up ---------------------------------------------------------------------------
 
@@ -77,7 +87,7 @@ class Execution:
     def on_catch_up(self) -> None:
         """Something between the applied and the decided slots is still missing."""
         self._retry_armed = False
-        if self._pending:
+        if self._is_behind():
             self._context.broadcast(self._height())
             self._apply()
 
@@ -117,4 +127,4 @@ class Execution:
             return
         for item in slot.batch:
             self._history.add(item.request.message)
-            self._observation.close(digest.request_id(item.request.message))
+            self._observation.close(item.request.message)

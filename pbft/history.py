@@ -22,6 +22,7 @@ class History:
     def add(self, request: Request) -> None:
         request_id = digest.request_id(request)
         decided = self._decided.setdefault(request.replica, OrderedDict())
+        self._ids.discard(decided.get(request.number, request_id))
         decided[request.number] = request_id
         self._ids.add(request_id)
         if len(decided) > REMEMBERED_MAX:
@@ -30,6 +31,9 @@ class History:
 
     def is_decided(self, request: Request) -> bool:
         return request.number in self._decided.get(request.replica, ())
+
+    def is_past(self, request: Request) -> bool:
+        return self.is_decided(request) or self.is_too_old(request)
 
     def is_decided_id(self, request_id: RequestId) -> bool:
         return request_id in self._ids

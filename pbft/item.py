@@ -62,6 +62,8 @@ def request_fault(request: Request, policy: Policy) -> str | None:
         size = len(request.prompt.encode())
     except UnicodeEncodeError:
         return "The question is not valid Unicode."
+    if not request.language.isascii() or len(request.language) > 16:
+        return "The language is not a BCP 47 tag of at most 16 characters."
     if not request.prompt.strip():
         return "The question is empty."
     if size > policy.prompt_bytes_max:

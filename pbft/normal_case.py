@@ -18,6 +18,7 @@ Deviations from the paper:
 """
 
 from pbft import digest
+from pbft.codec import encode_value
 from pbft.context import Context
 from pbft.effects import Persist, Progress, Report, Send, Stage
 from pbft.evidence import Equivocation
@@ -32,12 +33,16 @@ from pbft.messages import (
     Prepare,
     PrePrepare,
     Proposal,
+    Request,
     Signed,
     SlotVote,
 )
 from pbft.observation import Comparison, Observation
 from pbft.records import Decided, Prepared, ProposalAccepted
-from pbft.types import BATCH_ITEMS_MAX, Digest, ReplicaId, SequenceNumber, View
+from pbft.types import BATCH_ITEMS_MAX, MESSAGE_BYTES_MAX, Digest, ReplicaId, SequenceNumber, View
+
+BATCH_BYTES_MAX = MESSAGE_BYTES_MAX - 64 * 1024
+"""Leaves room for a quorum of signatures, so that the decided slot fits into a frame too."""
 
 PROPOSALS_OPEN_MAX = 32
 """Undecided slots that a primary keeps open. Beyond it items wait and share the next batch, so
@@ -68,10 +73,35 @@ class NormalCase:
     def propose_ready(self) -> None:
         """The primary proposes the items that the observation phase finished."""
         self._waiting += self._observation.take_ready()
+        self._drop_unwanted()
         while self._waiting and self._may_propose():
-            batch = tuple(self._waiting[:BATCH_ITEMS_MAX])
-            del self._waiting[:BATCH_ITEMS_MAX]
+            batch = self._next_batch()
+            del self._waiting[: len(batch)]
             self._propose(batch)
+
+    def _drop_unwanted(self) -> None:
+        """Items that honest backups would refuse: an asker gets one decision per number."""
+        taken = self._requests_in_slots() if self._waiting else set()
+        kept = []
+        for item in self._waiting:
+            request = item.request.message
+            if _number(request) in taken or self._history.is_past(request):
+                self._observation.close(request)
+            else:
+                taken.add(_number(request))
+                kept.append(item)
+        self._waiting = kept
+
+    def _next_batch(self) -> Batch:
+        """As many waiting items as fit into one frame, at least one."""
+        size = 0
+        batch: list[Item] = []
+        for item in self._waiting[:BATCH_ITEMS_MAX]:
+            size += len(encode_value(item))
+            if batch and size > BATCH_BYTES_MAX:
+                break
+            batch.append(item)
+        return tuple(batch)
 
     def _may_propose(self) -> bool:
         undecided = sum(1 for slot in self._log if slot.proposal and not slot.decided)
@@ -105,8 +135,8 @@ class NormalCase:
         """Upon receiving a pre-prepare with its batch: accept it into the slot, then judge it."""
         message = proposal.pre_prepare.message
         slot = self._slot_for(source, message)
-        if slot is None:
-            return
+        if slot is None or (slot.decided and slot.proposal is None):
+            return  # it was learned as decided, before its pre-prepare came
         if slot.proposal is not None and slot.proposal.pre_prepare == proposal.pre_prepare:
             return
         if message.replica != self._context.members.primary(self.view):
@@ -129,7 +159,7 @@ class NormalCase:
 
     def _check(self, source: ReplicaId, slot: Slot) -> None:
         """Everything about the batch that needs no measurement."""
-        seen = self._requests_in_other_slots(slot)
+        seen = self._requests_in_slots(but=slot)
         if not slot.batch:
             self._refuse_proposal(source, slot, "batch-empty")
         for item in slot.batch:
@@ -138,10 +168,11 @@ class NormalCase:
             except WrongItem as wrong:
                 self._refuse_proposal(source, slot, wrong.reason)
                 return
-            if request_id in seen or self._history.is_decided(item.request.message):
+            number = _number(item.request.message)
+            if number in seen or self._history.is_past(item.request.message):
                 self._refuse_proposal(source, slot, "request-twice")
                 return
-            seen.add(request_id)
+            seen.add(number)
             if item.attempt != 0:
                 self._refuse_proposal(source, slot, "attempt")
                 return
@@ -154,11 +185,11 @@ class NormalCase:
                 return
         self._note(slot, Stage.PROPOSED, self._context.members.primary(self.view))
 
-    def _requests_in_other_slots(self, slot: Slot) -> set[bytes]:
+    def _requests_in_slots(self, but: Slot | None = None) -> set[tuple[ReplicaId, int]]:
         return {
-            digest.request_id(item.request.message)
+            _number(item.request.message)
             for other in self._log
-            if other is not slot and not other.decided and not other.refused
+            if other is not but and not other.decided and not other.refused
             for item in other.batch
         }
 
@@ -230,6 +261,13 @@ class NormalCase:
     def _commit(self, slot: Slot) -> None:
         if slot.proposal is None:
             return
+        me = self._context.me
+        if slot.proposal.pre_prepare.message.replica != me and me not in slot.prepares:
+            # We follow the quorum without judging. The others may not have seen the prepares
+            # that we saw, and would lack ours.
+            self._context.emit(Persist(ProposalAccepted(slot.proposal)))
+            slot.prepares[me] = self._own_prepare(slot.proposal)
+            self._context.broadcast(slot.prepares[me])
         slot.prepared = True
         slot.judging = False
         self._context.emit(Persist(Prepared(slot.proposal, tuple(slot.prepares_for(slot.digest)))))
@@ -278,6 +316,9 @@ class NormalCase:
         slot.judging = False
         decided = DecidedSlot(slot.batch, commits)
         self._context.emit(Persist(Decided(decided)))
+        if self._context.me not in slot.commits and slot.proposal is not None:
+            # The others may not have seen the commits that we saw.
+            self._context.broadcast(self._own_commit(slot.proposal.pre_prepare.message))
         self._decided.append(decided)
         self._note(slot, Stage.DECIDED, self._context.me)
 
@@ -389,6 +430,10 @@ def judge(item: Item, own: Comparison, tolerance_bp: int) -> str | None:
     ):
         return "similarity"
     return None
+
+
+def _number(request: Request) -> tuple[ReplicaId, int]:
+    return request.replica, request.number
 
 
 def _digest_of(batch: Batch) -> Digest:

@@ -129,8 +129,12 @@ class Observation:
 
     def submit(self, request: Request) -> None:
         """A user asked this node."""
-        request_id = digest.request_id(request)
-        if reason := self._request_fault(request):
+        reason = self._request_fault(request, self._context.policy.requests_in_flight_max)
+        try:
+            request_id = digest.request_id(request)
+        except UnicodeEncodeError:  # what can't be encoded has no id
+            request_id = RequestId(digest.DIGEST_ZERO)
+        if reason:
             self._context.emit(Rejected(request_id, reason))
             return
         signed = self._context.sign(request)
@@ -146,7 +150,8 @@ class Observation:
             return
         if request.replica == self._context.me or not self._context.is_genuine(signed):
             self._context.refuse(source, "signature")
-        elif self._request_fault(request):
+        elif self._request_fault(request, 2 * self._context.policy.requests_in_flight_max):
+            # Twice what the asker allows itself: it may have seen decisions that we have not.
             self._context.refuse(source, "request")
         else:
             self._open(signed, request_id)
@@ -154,13 +159,13 @@ class Observation:
             self._draw(round_)
             self._advance(round_)
 
-    def _request_fault(self, request: Request) -> str | None:
+    def _request_fault(self, request: Request, open_max: int) -> str | None:
         open_requests = sum(
             1
             for round_ in self._rounds.values()
             if round_.request and round_.request.message.replica == request.replica
         )
-        if open_requests >= self._context.policy.requests_in_flight_max:
+        if open_requests >= open_max:
             return (
                 f"{open_requests} questions of this node are still being answered; "
                 "ask again when some are done."
@@ -193,8 +198,13 @@ class Observation:
         if round_ is None or round_.drawn is not None:
             return  # decided without us, or after our deadline
         answer = event.answer
-        if len(answer.text.encode(errors="replace")) > self._context.policy.answer_bytes_max:
-            answer = _abstention("answer too long", answer.model, answer.elapsed_ms)
+        try:
+            size = len(answer.text.encode())
+        except UnicodeEncodeError:
+            answer = _abstention("answer not Unicode", answer.model, answer.elapsed_ms)
+        else:
+            if size > self._context.policy.answer_bytes_max:
+                answer = _abstention("answer too long", answer.model, answer.elapsed_ms)
         self._commit_to(round_, answer, event.salt)
 
     def on_answer_deadline(self, timer: AnswerDeadline) -> None:
@@ -511,9 +521,19 @@ class Observation:
         round_ = self._rounds.get((request_id, item.attempt))
         return self._compare(round_, list(item.reveals)) if round_ else None
 
-    def close(self, request_id: RequestId) -> None:
-        """The request is decided."""
-        for key in [key for key in self._rounds if key[0] == request_id]:
+    def close(self, request: Request) -> None:
+        """The request is decided, and with it all that its asker sent under the same number."""
+        request_id = digest.request_id(request)
+        number = request.replica, request.number
+        for key in [
+            key
+            for key, round_ in self._rounds.items()
+            if key[0] == request_id
+            or (
+                round_.request is not None
+                and (round_.request.message.replica, round_.request.message.number) == number
+            )
+        ]:
             self._context.emit(
                 *(CancelTimer(kind(*key)) for kind in (AnswerDeadline, SealGrace, RevealGrace))
             )
@@ -535,8 +555,10 @@ class Observation:
 
     def restore_seal(self, seal: Signed[Seal]) -> None:
         message = seal.message
-        round_ = self._rounds.get((message.request_id, message.attempt))
-        if round_ is not None:
+        key = message.request_id, message.attempt
+        # The seal may have come before its request, and again if the round was given up since.
+        round_ = self._rounds.setdefault(key, Round(*key, opened_by=message.replica))
+        if message.number == len(round_.seals):
             round_.seals += (seal,)
             for commitment in message.commitments:
                 round_.commitments.setdefault(commitment.message.replica, commitment)

@@ -27,7 +27,7 @@ from pbft.types import FULL_BP, MEMBERS_MAX, ReplicaId, faults_tolerated
 
 PAIRS_MAX = MEMBERS_MAX * (MEMBERS_MAX - 1) // 2
 
-SEARCH_STEPS_MAX = 200_000
+SEARCH_STEPS_MAX = 5_000
 """Cliques tried before the best one found so far is taken. Honest answers form few groups and
 need a handful of steps; liars can draw a graph that needs exponentially many. The count is of
 steps, not of time, so all replicas stop at the same place."""
@@ -179,6 +179,7 @@ class _Graph:
         """All vertices in cliques: the best clique first, then the best of what is left, …"""
         rest = (1 << len(self._votes)) - 1
         clusters = []
+        self._steps = 0
         while rest:
             best = self._best_clique(rest)
             clusters.append(best)
@@ -191,9 +192,8 @@ class _Graph:
         best: tuple[int, ...] = ()
         best_rank: tuple[object, ...] | None = None
         stack = [(0, candidates, 0)]  # clique so far, may still join, already tried
-        steps = 0
-        while stack and steps < SEARCH_STEPS_MAX:
-            steps += 1
+        while stack and (self._steps < SEARCH_STEPS_MAX or not best):
+            self._steps += 1
             clique, joinable, tried = stack.pop()
             if not joinable:
                 if not tried:

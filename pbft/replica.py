@@ -143,6 +143,7 @@ class Replica:
             self._normal_case.propose_ready()
             decided = self._normal_case.take_decided()
             if not decided:
+                self._execution.watch()
                 return
             for slot in decided:
                 self._execution.on_decided(slot)

@@ -8,12 +8,12 @@ happen. Answers and similarities are given by the test.
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from itertools import combinations
+from itertools import combinations, permutations
 
 from pbft import digest, effects, events
 from pbft.codec import decode, encode
 from pbft.context import Configuration
-from pbft.messages import Answer, DecidedSlot, Finish, Kind, Request
+from pbft.messages import Answer, DecidedSlot, Finish, Kind, Request, WireMessage
 from pbft.outcome import Contradiction
 from pbft.policy import Policy
 from pbft.records import Record
@@ -26,6 +26,7 @@ STEPS_MAX = 100_000
 
 Compare = Callable[[tuple[str, ...]], tuple[tuple[int, ...], tuple[Contradiction, ...]]]
 Drop = Callable[[ReplicaId, ReplicaId, object], bool]
+Watch = Callable[[ReplicaId, effects.Effect], None]
 
 
 def answer(text: str, finish: Finish = Finish.STOP, model: str = "model") -> Answer:
@@ -52,6 +53,8 @@ class Node:
     refused: list[str] = field(default_factory=list)
     rejected: list[str] = field(default_factory=list)
     stages: list[tuple[effects.Stage, int]] = field(default_factory=list)
+    sent: list[WireMessage] = field(default_factory=list)
+    """Everything ever broadcast or sent, in all lives."""
     inferences: int = 0
     up: bool = True
 
@@ -71,6 +74,8 @@ class Cluster:
         self.policy = policy or Policy()
         self.compare = compare
         self.drop: Drop = lambda _source, _target, _message: False
+        self.watch: Watch = lambda _replica, _effect: None
+        """Called after every effect; may crash the replica before the next one."""
         self.queue: deque[tuple[ReplicaId, events.Event]] = deque()
         self.members = membership(n)
         self._requests = 0
@@ -110,6 +115,9 @@ class Cluster:
             if node.up:
                 for effect in node.replica.step(event):
                     self.perform(target, node, effect)
+                    self.watch(target, effect)
+                    if not node.up:
+                        break
         raise AssertionError("the cluster does not come to rest")
 
     def settle(self, rounds: int = 10) -> None:
@@ -126,15 +134,19 @@ class Cluster:
                     del node.timers[timer]
                     self.put(i, events.TimerFired(timer))
 
-    def perform(self, me: ReplicaId, node: Node, effect: effects.Effect) -> None:
+    def perform(  # noqa: C901  # one case for each effect
+        self, me: ReplicaId, node: Node, effect: effects.Effect
+    ) -> None:
         match effect:
             case effects.Persist(record):
                 node.log.append(record)
             case effects.Broadcast(message):
+                node.sent.append(message)
                 for other in range(self.n):
                     if other != me:
                         self.deliver(me, ReplicaId(other), message)
             case effects.Send(replica, message):
+                node.sent.append(message)
                 self.deliver(me, replica, message)
             case effects.ArmTimer(timer, delay_ms):
                 node.timers[timer] = delay_ms
@@ -170,8 +182,15 @@ class Cluster:
             received = decode(encode(message))  # type: ignore[arg-type]  # effects carry wire types
             self.put(target, events.Received(source, received))
 
+    def hear(self, target: int, source: int, message: object) -> None:
+        """`target` receives over its connection to `source` what a test made up."""
+        self.deliver(ReplicaId(source), ReplicaId(target), message)
+        self.run()
+
     def crash(self, i: int) -> None:
+        """The process ends: what was on its way to it is lost, its timers and its work too."""
         self.nodes[i].up = False
+        self.queue = deque((target, event) for target, event in self.queue if target != i)
 
     def restart(self, i: int) -> None:
         """A new process with the old log and ledger; every connection comes up anew."""
@@ -179,9 +198,17 @@ class Cluster:
         applied = max(old.ledger, default=0)
         new = Node(self._replica(i, tuple(old.log), applied), old.log, old.ledger)
         new.evidence = old.evidence
+        new.sent = old.sent
+        new.inferences = old.inferences
         self.nodes[i] = new
         self.put(i, events.Started())
         for other in range(self.n):
             if other != i and self.nodes[other].up:
                 self.put(other, events.PeerUp(ReplicaId(i)))
                 self.put(i, events.PeerUp(ReplicaId(other)))
+
+    def reconnect(self) -> None:
+        """Every connection between running replicas breaks and comes up again."""
+        for i, j in permutations(range(self.n), 2):
+            if self.nodes[i].up and self.nodes[j].up:
+                self.put(i, events.PeerUp(ReplicaId(j)))

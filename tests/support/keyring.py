@@ -1,9 +1,13 @@
 """Ed25519 keys for tests, made from numbers, so that every run signs the same bytes."""
 
+from hashlib import blake2b
+
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from daemon.keyring import Ed25519Keyring
+from pbft.codec import signing_bytes
 from pbft.membership import Membership
+from pbft.messages import SignedMessage
 from pbft.types import Epoch
 
 
@@ -22,3 +26,22 @@ def keyring(number: int) -> Ed25519Keyring:
 def membership(n: int) -> Membership:
     """Replica i holds `private_key(i)`."""
     return Membership(Epoch(0), tuple(public_key(number) for number in range(n)))
+
+
+class QuickKeyring:
+    """A keyed hash in place of Ed25519, for runs with many signatures: the public key is the
+    secret, so that it proves nothing to anyone but the test that hands it out."""
+
+    def __init__(self, number: int) -> None:
+        self._secret = number.to_bytes(32, "big")
+
+    def sign(self, message: SignedMessage) -> bytes:
+        return blake2b(signing_bytes(message), key=self._secret).digest()
+
+    def verify(self, public_key: bytes, message: SignedMessage, signature: bytes) -> bool:
+        return blake2b(signing_bytes(message), key=public_key).digest() == signature
+
+
+def quick_membership(n: int) -> Membership:
+    """Replica i holds `QuickKeyring(i)`."""
+    return Membership(Epoch(0), tuple(number.to_bytes(32, "big") for number in range(n)))

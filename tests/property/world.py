@@ -1,0 +1,303 @@
+"""Four replicas, a pool of messages, and everything that may go wrong with them.
+
+The machine in `test_agreement` decides what happens; this module lets it happen and checks, after
+every effect, what must hold whatever happens.
+"""
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+from pbft import digest, effects, events
+from pbft.certificate import certify, verify
+from pbft.codec import decode, encode
+from pbft.context import Configuration
+from pbft.item import Rules, check_item
+from pbft.log import WINDOW
+from pbft.messages import Answer, DecidedSlot, Kind, Request, WireMessage
+from pbft.policy import Policy
+from pbft.records import AnswerDrawn, Decided, Record, RequestAccepted
+from pbft.replica import Replica
+from pbft.types import Digest, ReplicaId, RequestId, SequenceNumber
+from tests.support.cluster import NETWORK, answer, same_first_word
+from tests.support.keyring import QuickKeyring, quick_membership
+from tests.support.statements import question_of, statements
+
+N = 4
+MEMBERS = quick_membership(N)
+POLICY = Policy()
+RULES = Rules(NETWORK, MEMBERS, POLICY, QuickKeyring(0))
+
+Event = events.Event
+
+
+@dataclass
+class Process:
+    """One running replica. A Byzantine replica may run as several, with one key (twins)."""
+
+    me: ReplicaId
+    voice: str
+    """The first word of its model's answers."""
+    honest: bool = True
+    replica: Replica | None = None
+    log: list[Record] = field(default_factory=list)
+    ledger: dict[int, DecidedSlot] = field(default_factory=dict)
+    timers: list[events.Timer] = field(default_factory=list)
+    work: list[Event] = field(default_factory=list)
+    """Finished jobs of model and embedder, and user's questions, yet to be delivered."""
+
+
+@dataclass(frozen=True)
+class Letter:
+    """A message on its way to one process."""
+
+    source: ReplicaId
+    target: int
+    frame: bytes
+
+
+class World:
+    """`processes[i]` is replica i for i < 4; a twin of the Byzantine replica comes fifth."""
+
+    def __init__(self, byzantine: int | None = None) -> None:
+        self.byzantine = byzantine
+        self.processes = [Process(ReplicaId(i), "Paris", i != byzantine) for i in range(N)]
+        if byzantine is not None:
+            self.processes.append(Process(ReplicaId(byzantine), "Lyon", honest=False))
+        self.pool: list[Letter] = []
+        self.questions = 0
+        self.decided: dict[int, Digest] = {}
+        self.slot_of: dict[RequestId, int] = {}
+        self.drawn: dict[tuple[ReplicaId, RequestId], Answer] = {}
+        self.said: dict[tuple[object, ...], object] = {}
+        for number in range(len(self.processes)):
+            self.start(number)
+
+    # --- what may happen -----------------------------------------------------------------------
+
+    def start(self, number: int) -> None:
+        process = self.processes[number]
+        process.replica = Replica(
+            Configuration(NETWORK, process.me, MEMBERS, POLICY),
+            QuickKeyring(process.me),
+            tuple(process.log),
+            SequenceNumber(max(process.ledger, default=0)),
+        )
+        self.step(number, events.Started())
+
+    def crash(self, number: int) -> None:
+        process = self.processes[number]
+        process.replica = None
+        process.timers.clear()
+        process.work.clear()
+        self.pool = [letter for letter in self.pool if letter.target != number]
+
+    def ask(self, number: int) -> None:
+        self.questions += 1
+        request = Request(
+            network=NETWORK,
+            replica=self.processes[number].me,
+            number=self.questions,
+            kind=Kind.TEXT,
+            prompt=f"Question {self.questions}?",
+            language="",
+            max_tokens=8,
+            timeout_ms=10_000,
+        )
+        self.step(number, events.Submitted(request))
+
+    def deliver(self, letter: Letter) -> None:
+        message = decode(letter.frame)
+        self.step(letter.target, events.Received(letter.source, message))
+
+    def busy(self) -> list[int]:
+        """Processes whose model or embedder has a result."""
+        return [number for number, process in enumerate(self.processes) if process.work]
+
+    def down(self) -> list[int]:
+        return [number for number, process in enumerate(self.processes) if not process.replica]
+
+    def finish_work(self, pick: int, effects_max: int | None = None) -> None:
+        if busy := self.busy():
+            number = busy[pick % len(busy)]
+            work = self.processes[number].work
+            self.step(number, work.pop(pick % len(work)), effects_max)
+
+    def connect(self, one: int, other: int) -> None:
+        """A connection comes up; either side may be any process of its replica."""
+        for here, there in ((one, other), (other, one)):
+            self.step(here, events.PeerUp(self.processes[there].me))
+
+    def step(self, number: int, event: Event, effects_max: int | None = None) -> None:
+        """`effects_max`: the process crashes after that many effects."""
+        process = self.processes[number]
+        if process.replica is None:
+            return
+        found = process.replica.step(event)
+        for effect in found[:effects_max]:
+            self._perform(process, number, effect)
+        if effects_max is not None:
+            self.crash(number)
+        elif process.honest:
+            self._check_bounds(process.replica)
+
+    def send(self, source: ReplicaId, target: ReplicaId, message: WireMessage) -> None:
+        """To every process of `target`."""
+        frame = encode(message)
+        self.pool += [
+            Letter(source, number, frame)
+            for number, process in enumerate(self.processes)
+            if process.me == target and process.replica is not None
+        ]
+
+    def _perform(self, process: Process, number: int, effect: effects.Effect) -> None:
+        match effect:
+            case effects.Persist(record):
+                self._note_record(process, record)
+            case effects.Broadcast() | effects.Send():
+                self._post(process, effect)
+            case effects.ArmTimer(timer):
+                process.timers = [t for t in process.timers if t != timer] + [timer]
+            case effects.CancelTimer(timer):
+                process.timers = [t for t in process.timers if t != timer]
+            case effects.RunInference() | effects.CompareAnswers():
+                process.work.append(self._do_work(process, effect))
+            case effects.Reply(_, slot) if process.honest:
+                self._check_decided(slot)
+            case effects.Apply(sequence_number, slot):
+                assert sequence_number == len(process.ledger) + 1, "a gap in the ledger"
+                process.ledger[sequence_number] = slot
+            case effects.SendLedger(replica, first, last):
+                for i in range(first, last + 1):
+                    self.send(process.me, replica, process.ledger[i])
+            case effects.Report(evidence) if process.honest:
+                assert evidence.replica == self.byzantine, "an honest replica is accused"
+            case _:
+                pass
+
+    def _post(self, process: Process, effect: effects.Broadcast | effects.Send) -> None:
+        if process.honest:
+            self._check_said(effect.message)
+        if isinstance(effect, effects.Send):
+            self.send(process.me, effect.replica, effect.message)
+            return
+        for other in range(N):
+            if other != process.me:
+                self.send(process.me, ReplicaId(other), effect.message)
+
+    def _do_work(
+        self, process: Process, effect: effects.RunInference | effects.CompareAnswers
+    ) -> Event:
+        if isinstance(effect, effects.CompareAnswers):
+            measured = same_first_word(effect.answers)
+            return events.AnswersCompared(
+                effect.request_id, effect.attempt, effect.replicas, *measured
+            )
+        # Each call to a model gives other words.
+        process.voice += "!"
+        words = f"{process.voice.rstrip('!')} {len(process.voice)}"
+        salt = bytes([process.me, len(process.voice) % 256]) * 16
+        return events.AnswerReady(effect.request_id, effect.attempt, answer(words), salt)
+
+    def _note_record(self, process: Process, record: Record) -> None:
+        process.log.append(record)
+        if not process.honest:
+            return
+        if isinstance(record, AnswerDrawn):
+            key = process.me, record.request_id
+            assert self.drawn.setdefault(key, record.answer) == record.answer, "asked twice"
+        elif isinstance(record, Decided):
+            self._check_decided(record.slot)
+
+    # --- what must hold ------------------------------------------------------------------------
+
+    def _check_said(self, message: WireMessage) -> None:
+        for said in statements([message]):
+            question = question_of(said)
+            if question is not None:
+                assert self.said.setdefault(question, said) == said, "an honest equivocation"
+
+    def _check_decided(self, slot: DecidedSlot) -> None:
+        """Agreement, integrity and validity of one decision, by what anyone can check."""
+        number = slot.sequence_number
+        of = digest.batch_digest(tuple(digest.item_digest(item) for item in slot.batch))
+        if self.decided.setdefault(number, of) != of:
+            raise AssertionError(f"two decisions for slot {number}")
+        for index, item in enumerate(slot.batch):
+            request_id = check_item(item, RULES)
+            assert self.slot_of.setdefault(request_id, number) == number, "decided twice"
+            verify(certify(slot, index), RULES)
+            for reveal in item.reveals:
+                replica, said = reveal.message.replica, reveal.message.answer
+                if replica != self.byzantine:
+                    assert self.drawn[replica, request_id] == said, "words put into a mouth"
+            said_by = [reveal.message.replica for reveal in item.reveals]
+            assert len(set(said_by) - {self.byzantine}) >= 2
+            if item.outcome.representative is not None:
+                assert item.outcome.representative in said_by
+                winners = item.outcome.clusters[0]
+                assert set(winners) - {self.byzantine}, "nobody honest stands behind it"
+
+    def _check_bounds(self, replica: Replica) -> None:
+        assert len(replica._observation._rounds) <= self.questions
+        assert len(list(replica._normal_case._log)) <= WINDOW
+
+    def check_ledgers(self) -> None:
+        """Ledgers have no gaps and are prefixes of each other."""
+        honest = [process for process in self.processes if process.honest]
+        longest = max((process.ledger for process in honest), key=len)
+        for process in honest:
+            assert list(process.ledger) == list(range(1, len(process.ledger) + 1))
+            for number, slot in process.ledger.items():
+                assert slot.batch == longest[number].batch
+
+    # --- and in the end ------------------------------------------------------------------------
+
+    def heal(self) -> None:
+        """All faults stop; the Byzantine replica falls silent."""
+        live = [i for i, process in enumerate(self.processes) if process.honest]
+        for number in range(len(self.processes)):
+            if number not in live:
+                self.crash(number)
+            elif self.processes[number].replica is None:
+                self.start(number)
+        self._drain()
+        for one in live:
+            for other in live:
+                if one < other:
+                    self.connect(one, other)
+        self._drain()
+        for _ in range(8):
+            for number in live:
+                timers, self.processes[number].timers = self.processes[number].timers, []
+                for timer in timers:
+                    self.step(number, events.TimerFired(timer))
+            self._drain()
+
+    def _drain(self) -> None:
+        for _ in range(20_000):
+            if self.pool:
+                self.deliver(self.pool.pop(0))
+            elif self.busy():
+                self.finish_work(0)
+            else:
+                return
+        raise AssertionError("no end of messages")
+
+    def check_liveness(self) -> None:
+        """Every question that an honest asker logged is decided and applied everywhere."""
+        honest = [process for process in self.processes if process.honest]
+        accepted = {
+            digest.request_id(record.request.message)
+            for process in honest
+            for record in process.log
+            if isinstance(record, RequestAccepted) and record.request.message.replica == process.me
+        }
+        for process in honest:
+            applied = Counter(
+                digest.request_id(item.request.message)
+                for slot in process.ledger.values()
+                for item in slot.batch
+            )
+            missing = [r for r in accepted if applied[r] != 1]
+            assert not missing, f"R{process.me} did not apply {len(missing)} questions"
+            assert len(process.ledger) == len(honest[0].ledger)

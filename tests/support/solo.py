@@ -1,0 +1,72 @@
+"""One replica by itself: a test puts in events and reads the effects of each."""
+
+from collections.abc import Iterable
+from typing import Any, TypeVar
+
+from pbft import effects
+from pbft.context import Configuration
+from pbft.events import Event, Received
+from pbft.messages import Signed
+from pbft.policy import Policy
+from pbft.records import Record
+from pbft.replica import Replica
+from pbft.types import ReplicaId, SequenceNumber
+from tests.support.cluster import NETWORK
+from tests.support.keyring import keyring, membership
+
+E = TypeVar("E")
+
+
+class Solo:
+    """Replica `me` of n. `log` gathers what it persists."""
+
+    def __init__(
+        self,
+        me: int,
+        n: int = 4,
+        records: Iterable[Record] = (),
+        policy: Policy | None = None,
+        applied: int = 0,
+    ) -> None:
+        self.log: list[Record] = list(records)
+        self.replica = Replica(
+            Configuration(NETWORK, ReplicaId(me), membership(n), policy or Policy()),
+            keyring(me),
+            tuple(self.log),
+            SequenceNumber(applied),
+        )
+        self.last: list[effects.Effect] = []
+        """Effects of the last step."""
+        self.all: list[effects.Effect] = []
+
+    def step(self, event: Event) -> list[effects.Effect]:
+        self.last = self.replica.step(event)
+        self.all += self.last
+        self.log += [effect.record for effect in self.last if isinstance(effect, effects.Persist)]
+        return self.last
+
+    def hear(self, message: Any, source: int | None = None) -> list[effects.Effect]:
+        """Receive a message from its signer, or from `source`."""
+        if source is None:
+            source = (
+                message if isinstance(message, Signed) else message.pre_prepare
+            ).message.replica
+        return self.step(Received(ReplicaId(source), message))
+
+    def got(self, kind: type[E]) -> list[E]:
+        """Effects of one kind in the last step."""
+        return [effect for effect in self.last if isinstance(effect, kind)]
+
+    def said(self, kind: type[E]) -> list[E]:
+        """Bodies of the messages of one kind that it broadcast so far."""
+        return [
+            effect.message.message
+            for effect in self.all
+            if isinstance(effect, effects.Broadcast)
+            and isinstance(effect.message, Signed)
+            and isinstance(effect.message.message, kind)
+        ]
+
+    def refusals(self) -> list[str]:
+        """Reasons in the last step."""
+        return [effect.reason for effect in self.got(effects.Refused)]
