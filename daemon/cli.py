@@ -1,11 +1,13 @@
 """The command line. Heavy imports are inside the commands, so that `qnode --help` is quick."""
 
 import argparse
+import io
 import json
 import os
 import signal
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,9 @@ DEFAULT_URL = "http://127.0.0.1:8080"
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; returns the exit code. Errors are one sentence on standard error."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal may lack characters of an answer
     options = _parser().parse_args(arguments)
     try:
         code: int = options.command(options)
@@ -252,7 +257,7 @@ def _ask(options: argparse.Namespace) -> int:
     query = {"question": options.question, "mode": options.mode, "max_tokens": options.max_tokens}
     if options.language:
         query["language"] = options.language
-    if options.timeout:
+    if options.timeout is not None:
         query["timeout_s"] = options.timeout
     with display.thinking(quiet=options.json) as progress:
         record = client.ask(query, progress)
@@ -261,19 +266,33 @@ def _ask(options: argparse.Namespace) -> int:
     if options.json:
         print(json.dumps(record, ensure_ascii=False, indent=1))
     else:
-        display.show_decision(record)
+        with _expecting_a_node(client.url):
+            display.show_decision(record)
     return 0
+
+
+@contextmanager
+def _expecting_a_node(url: str) -> Iterator[None]:
+    """What is shown came over HTTP, from whatever listens there."""
+    try:
+        yield
+    except (KeyError, TypeError, AttributeError, IndexError):
+        raise NodeUnreachable(
+            f"What answers at {url} is no qnode of this version; name the node with --node."
+        ) from None
 
 
 def _status(options: argparse.Namespace) -> int:
     from daemon import display
     from daemon.client import Client
 
-    status = Client(_url(options)).get("/api/ai/status")
+    client = Client(_url(options))
+    status = client.get("/api/ai/status")
     if options.json:
         print(json.dumps(status, ensure_ascii=False, indent=1))
     else:
-        display.show_status(status)
+        with _expecting_a_node(client.url):
+            display.show_status(status)
     return 0
 
 

@@ -89,8 +89,7 @@ def _parse(document: dict[str, Any], folder: Path) -> Config:
     top = {**defaults, **document}
     _check_known(top, {"name", *defaults}, "")
     for setting, value in top.items():
-        if not isinstance(value, str) or not value:
-            raise UsageError(f"{setting} must be text.")
+        _check_text(setting, value)
     if "name" not in top:
         raise UsageError("name is missing.")
     config = Config(
@@ -113,7 +112,7 @@ def _section(kind: type, values: dict[str, Any], name: str) -> dict[str, Any]:
     """Values of the types that the dataclass's defaults have."""
     defaults = {f.name: getattr(kind(), f.name) for f in fields(kind)}
     _check_known(values, set(defaults), f"{name}.")
-    parsed = {}
+    parsed: dict[str, Any] = {}
     for setting, value in values.items():
         default = defaults[setting]
         if isinstance(default, tuple):
@@ -123,9 +122,17 @@ def _section(kind: type, values: dict[str, Any], name: str) -> dict[str, Any]:
         elif type(value) is not type(default):
             kinds = {str: "text", int: "a whole number", bool: "true or false"}
             raise UsageError(f"{name}.{setting} must be {kinds[type(default)]}.")
+        elif isinstance(value, str):
+            _check_text(f"{name}.{setting}", value)
+            parsed[setting] = value
         else:
             parsed[setting] = value
     return parsed
+
+
+def _check_text(setting: str, value: object) -> None:
+    if not isinstance(value, str) or not value or not value.isprintable():
+        raise UsageError(f"{setting} must be text, on one line.")
 
 
 def _check_known(values: dict[str, Any], known: set[str], prefix: str) -> None:

@@ -1,5 +1,6 @@
 """Decisions, certificates and status, drawn on the terminal."""
 
+import unicodedata
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -51,8 +52,27 @@ def thinking(*, quiet: bool) -> Iterator[Callable[[dict[str, Any]], None]]:
         yield update
 
 
+def plain(value: Any) -> Any:
+    """The same document without characters that command a terminal or reorder its text.
+
+    Answers are the words of other members; they are data.
+    """
+    if isinstance(value, str):
+        return "".join("\ufffd" if _commands(character) else character for character in value)
+    if isinstance(value, dict):
+        return {key: plain(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [plain(inner) for inner in value]
+    return value
+
+
+def _commands(character: str) -> bool:
+    return character not in "\n\t" and unicodedata.category(character) in ("Cc", "Cf", "Cs")
+
+
 def show_decision(record: dict[str, Any]) -> None:
     """Everything about one decision: the answer first, then why."""
+    record = plain(record)
     if record.get("mode") == "single":
         title = f"{label('single')}: {record['name']}"
         console.print(Panel(Text(record["answer"]), title=title, border_style="yellow"))
@@ -195,6 +215,7 @@ def show_verified(record: dict[str, Any]) -> None:
 
 def show_status(status: dict[str, Any]) -> None:
     """The node and its peers."""
+    status = plain(status)
     agree = "[green]yes[/]" if status["can_agree"] else "[red]no[/]"
     console.print(
         f"[bold]{status['name']}[/] is {status['state']} in network "

@@ -20,6 +20,7 @@ from daemon.identity import (
     check_public_key,
 )
 from inference.catalog import DEFAULT_EMBEDDER
+from p2p.addresses import parse_dialable
 from pbft.item import Rules
 from pbft.keyring import Verifier
 from pbft.membership import Membership
@@ -95,7 +96,20 @@ def combine(
     if twice := _first_repeated(keys):
         both = " and ".join(m.name for m in members if m.public_key.hex() == twice)
         raise UsageError(f"{both} have the same key; each node needs its own `qnode init`.")
+    if not 1 <= len(embedder) <= 256 or not embedder.isprintable():
+        raise UsageError("embedder must be the name of a model, on one line.")
+    for member in members:
+        _check_peer_ids(member)
     return Genesis(check_name(network_name), embedder, policy, members)
+
+
+def _check_peer_ids(member: MemberRecord) -> None:
+    named = [parse_dialable(address).peer_id for address in member.addresses]
+    if any(named):
+        from p2p.host import peer_id  # loads libp2p, which takes a second
+
+        if set(named) - {"", peer_id(member.public_key)}:
+            raise UsageError(f"An address of {member.name} ends in another node's peer id.")
 
 
 def _first_repeated(values: list[str]) -> str | None:
@@ -112,7 +126,7 @@ def read_genesis(path: Path) -> Genesis:
             raise UsageError("members must be a list.")
         records = [_read_member(member) for member in document["members"]]
         embedder = document["embedder"]
-        if not isinstance(embedder, str) or not 1 <= len(embedder) <= 256:
+        if not isinstance(embedder, str):
             raise UsageError("embedder must be the name of a model.")
         genesis = combine(document["network"], records, parse_policy(document["policy"]), embedder)
         if [m.name for m in genesis.members] != [m.name for m in records]:

@@ -86,6 +86,7 @@ def check_public_key(value: object) -> bytes:
 
 
 _FIELD = 2**255 - 19
+_CURVE_D = -121665 * pow(121666, -1, _FIELD)
 _SMALL_ORDER_Y = {
     int.from_bytes(bytes.fromhex(encoded), "little")
     for encoded in (
@@ -100,9 +101,14 @@ _SMALL_ORDER_Y = {
 
 
 def _is_usable(key: bytes) -> bool:
-    """Refuses points of small order and encodings that are not reduced; RFC 8032 lets them pass."""
+    """Refuses what is no point of the curve, points of small order, and encodings that are not
+    reduced: the library looks at none of this before a signature is checked."""
     y = int.from_bytes(key, "little") & ((1 << 255) - 1)
-    return len(key) == 32 and y < _FIELD and y not in _SMALL_ORDER_Y
+    if len(key) != 32 or y >= _FIELD or y in _SMALL_ORDER_Y:
+        return False
+    # -x^2 + y^2 = 1 + d x^2 y^2 must have a solution x (RFC 8032 §5.1.3).
+    square = (y * y - 1) * pow(_CURVE_D * y * y + 1, -1, _FIELD) % _FIELD
+    return pow(square, (_FIELD - 1) // 2, _FIELD) == 1
 
 
 def check_addresses(value: object) -> tuple[str, ...]:

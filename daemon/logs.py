@@ -7,6 +7,8 @@ import sys
 import time
 from pathlib import Path
 
+from daemon.errors import UsageError
+
 _FILE_BYTES_MAX = 16 * 1024 * 1024
 _FILES_KEPT = 4
 
@@ -36,10 +38,14 @@ class _Terminal(logging.Formatter):
 
 def set_up(folder: Path, *, verbose: bool = False) -> None:
     """The node's own messages to both places, libraries' warnings to the file."""
-    folder.mkdir(parents=True, exist_ok=True)
-    to_file = logging.handlers.RotatingFileHandler(
-        folder / "qnode.log", maxBytes=_FILE_BYTES_MAX, backupCount=_FILES_KEPT, encoding="utf-8"
-    )
+    path = folder / "qnode.log"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        to_file = logging.handlers.RotatingFileHandler(
+            path, maxBytes=_FILE_BYTES_MAX, backupCount=_FILES_KEPT, encoding="utf-8"
+        )
+    except OSError as error:
+        raise UsageError(f"The log {path} cannot be written: {error.strerror}.") from None
     to_file.setFormatter(_JsonLines())
     root = logging.getLogger()
     root.handlers = [to_file]

@@ -6,23 +6,24 @@ holds up the judging of a proposal.
 
 import logging
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from hashlib import sha256
+from itertools import combinations
 from threading import Event as ThreadEvent
 
 import trio
 
 from inference.engine import Engine, Generation, GenerationRequest
-from inference.equivalence import Judge
+from inference.equivalence import Comparison, Judge
 from inference.errors import GenerationCancelled, InferenceError, PromptTooLong
 from inference.language import Language
 from pbft.effects import CompareAnswers, RunInference
 from pbft.events import AnswerReady, AnswersCompared, Event
 from pbft.messages import Answer, Finish
 from pbft.outcome import Contradiction
-from pbft.types import ANSWER_BYTES_MAX, NAME_BYTES_MAX, ReplicaId, RequestId
+from pbft.types import ANSWER_BYTES_MAX, FULL_BP, NAME_BYTES_MAX, ReplicaId, RequestId
 
 log = logging.getLogger("qnode.model")
 
@@ -136,8 +137,9 @@ class ModelWork:
                 job.done(None, "cancelled")
             except PromptTooLong:
                 job.done(None, "question too long for the model")
-            except InferenceError as error:
-                log.warning("the model failed: %s", error)
+            except Exception as error:
+                # and one that ended the process would end the whole network.
+                log.warning("the model failed: %s", error, exc_info=True)
                 job.done(None, "model failed")
             else:
                 job.done(generation, "")
@@ -151,10 +153,20 @@ class ModelWork:
         finally:
             job.cancelled.set()  # on shutdown the abandoned thread stops at its next token
 
+    def _compare(self, question: str, answers: Sequence[str]) -> Comparison:
+        """Never fails: what can't be measured is not similar, on every node alike."""
+        try:
+            return self._judge.compare(question, answers)
+        except Exception as error:
+            log.warning("the answers cannot be compared: %s", error, exc_info=True)
+            return Comparison(
+                tuple(FULL_BP if a == b else 0 for a, b in combinations(answers, 2)), ()
+            )
+
     async def _compare_all(self) -> None:
         async for effect in self._compare_out:
             comparison = await trio.to_thread.run_sync(
-                partial(self._judge.compare, effect.question, effect.answers),
+                partial(self._compare, effect.question, effect.answers),
                 abandon_on_cancel=True,
             )
             self._deliver(

@@ -113,8 +113,11 @@ class Queries:
         return {"mode": "consensus", **self.consensus_record(state.request_id)}
 
     async def begin(self, query: Query) -> dict[str, Any]:
-        """Accept a question without waiting for its answer."""
+        """Accept a question without waiting for its answer. Once this returns the question is on
+        disk, and is answered whatever happens to this node."""
         state = self._submit(query)
+        await state.accepted.wait()
+        self._raise_if_rejected(state)
         return {"request_id": state.request_id.hex(), "status": "accepted"}
 
     def _submit(self, query: Query) -> RequestState:

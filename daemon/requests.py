@@ -27,7 +27,11 @@ class RequestState:
     decided: DecidedSlot | None = None
     index: int = 0
     rejected: str | None = None
+    accepted: trio.Event = field(default_factory=trio.Event)
+    """On disk here, or rejected."""
     finished: trio.Event = field(default_factory=trio.Event)
+    awaited: bool = False
+    """A user of this node asked: not forgotten before it is finished."""
 
     @property
     def elapsed_ms(self) -> int:
@@ -54,6 +58,12 @@ class RequestBook:
         return self._states.get(request_id)
 
     def open(self, request_id: RequestId) -> RequestState:
+        """The state of a request that a user of this node waits for."""
+        state = self._state(request_id)
+        state.awaited = True
+        return state
+
+    def _state(self, request_id: RequestId) -> RequestState:
         state = self._states.get(request_id)
         if state is None:
             state = self._states[request_id] = RequestState(request_id)
@@ -61,28 +71,34 @@ class RequestBook:
         return state
 
     def _make_room(self) -> None:
+        """The oldest that nobody waits for goes: a lying member may commit to requests that do not
+        exist."""
         if len(self._states) <= REMEMBERED_MAX:
             return
         for request_id, state in self._states.items():
-            if state.finished.is_set():
+            wanted = state.awaited or state.accepted.is_set()
+            if state.finished.is_set() or not wanted:
                 del self._states[request_id]
                 return
 
     def on_progress(self, progress: Progress) -> None:
-        state = self.open(progress.request_id)
+        state = self._state(progress.request_id)
         if len(state.timeline) < _TIMELINE_MAX:
             state.timeline.append((state.elapsed_ms, progress.stage, progress.replica))
+        if progress.stage is Stage.ACCEPTED:
+            state.accepted.set()
 
     def on_reply(self, request_id: RequestId, slot: DecidedSlot, index: int) -> str:
         """Wakes whoever waits; returns the timeline as JSON, to be kept with the ledger."""
-        state = self.open(request_id)
+        state = self._state(request_id)
         state.decided, state.index = slot, index
         state.finished.set()
         return json.dumps(state.timeline_json())
 
     def on_rejected(self, request_id: RequestId, reason: str) -> None:
-        state = self.open(request_id)
+        state = self._state(request_id)
         state.rejected = reason
+        state.accepted.set()
         state.finished.set()
 
     @property

@@ -1,5 +1,6 @@
 """Making a new node's folder."""
 
+from contextlib import ExitStack
 from pathlib import Path
 
 from daemon.config import TEMPLATE
@@ -36,21 +37,28 @@ def init(
                 f"{folder / file} exists already: this folder has an identity. Choose another "
                 "folder; an identity that is overwritten is lost."
             )
-    key = create_key(folder / "identity.key")
-    record = MemberRecord(name, key.public_key().public_bytes_raw(), checked)
-    write_new(folder / "member.json", record.to_text(key))
-    write_new(
-        folder / "qnode.toml",
-        TEMPLATE.format(
-            name=_quoted(name),
-            listen=_quoted(listen),
-            mdns=str(mdns).lower(),
-            http_port=http_port,
-            cuda_model=DEFAULT_CUDA_MODEL,
-            cpu_model=DEFAULT_CPU_MODEL,
-            threads=threads,
-        ),
+    text = TEMPLATE.format(
+        name=_quoted(name),
+        listen=_quoted(listen),
+        mdns=str(mdns).lower(),
+        http_port=http_port,
+        cuda_model=DEFAULT_CUDA_MODEL,
+        cpu_model=DEFAULT_CPU_MODEL,
+        threads=threads,
     )
+    _make_all(folder, name, checked, text)
+
+
+def _make_all(folder: Path, name: str, addresses: tuple[str, ...], text: str) -> None:
+    """All three files, or none: a folder with half an identity could not be used or made anew."""
+    with ExitStack() as undo:
+        key = create_key(folder / "identity.key")
+        undo.callback((folder / "identity.key").unlink)  # nobody has seen this key yet
+        record = MemberRecord(name, key.public_key().public_bytes_raw(), addresses)
+        write_new(folder / "member.json", record.to_text(key))
+        undo.callback((folder / "member.json").unlink)
+        write_new(folder / "qnode.toml", text)
+        undo.pop_all()
 
 
 def _quoted(text: str) -> str:

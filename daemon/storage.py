@@ -24,8 +24,9 @@ from pbft.types import MESSAGE_BYTES_MAX, RequestId, SequenceNumber
 
 _MAGIC = b"qnode log 1\n"
 _LENGTH_BYTES = 4
-_CHECKSUM_BYTES = 16
-_HEADER_BYTES = _LENGTH_BYTES + _CHECKSUM_BYTES
+_CHECKSUM_BYTES = 8
+_HEADER_BYTES = _LENGTH_BYTES + 2 * _CHECKSUM_BYTES
+_PAGE_BYTES = 4096
 _RECORD_BYTES_MAX = 4 * MESSAGE_BYTES_MAX
 
 
@@ -63,7 +64,11 @@ class Recovered:
 
 
 class RecordLog:
-    """Append-only file of records: length, BLAKE2b checksum over length and body, body."""
+    """Append-only file of records: length, BLAKE2b checksums of the length and of the body, body.
+
+    The length has its own checksum, so that a changed one is not taken for a record that ends
+    after the file.
+    """
 
     def __init__(self, path: Path, network: bytes) -> None:
         self._path = path
@@ -78,7 +83,7 @@ class RecordLog:
         data = self._path.read_bytes()
         if len(data) < len(self._prefix) and self._prefix.startswith(data):
             os.ftruncate(self._file, 0)  # new, or a crash before the first flush
-            os.write(self._file, self._prefix)
+            _write_all(self._file, self._prefix)
             os.fsync(self._file)
             _flush_folder(self._path.parent)
             return Recovered((), 0)
@@ -107,20 +112,23 @@ class RecordLog:
     def _body_at(self, data: bytes, position: int) -> bytes | None:
         """The record's body; None for a torn tail.
 
-        Torn is only what a crash in the middle of an append leaves: the file ends early, or ends
-        in zeros that were allocated and not written. Anything else was once flushed and has
-        changed since: to drop it could make this node contradict what it signed.
+        Torn is only what a crash in the middle of an append leaves: the file ends early, or its
+        last pages were allocated and not written and are zero. Anything else was once flushed and
+        has changed since: to drop it could make this node contradict what it signed.
         """
         header = data[position : position + _HEADER_BYTES]
-        length = int.from_bytes(header[:_LENGTH_BYTES], "big")
-        end = position + _HEADER_BYTES + length
-        if not data[position:].strip(b"\0"):
+        if len(header) < _HEADER_BYTES or not data[position:].strip(b"\0"):
             return None
-        if len(header) < _HEADER_BYTES or (end > len(data) and length <= _RECORD_BYTES_MAX):
+        length = header[:_LENGTH_BYTES]
+        if _checksum(length) != header[_LENGTH_BYTES : _LENGTH_BYTES + _CHECKSUM_BYTES]:
+            self._damaged(position)
+        start = position + _HEADER_BYTES
+        end = start + int.from_bytes(length, "big")
+        body = data[start:end]
+        if end > len(data):
             return None
-        body = data[position + _HEADER_BYTES : end]
-        if end > len(data) or _checksum(header[:_LENGTH_BYTES] + body) != header[_LENGTH_BYTES:]:
-            if not data[end:] and not body.strip(b"\0"):
+        if _checksum(body) != header[_LENGTH_BYTES + _CHECKSUM_BYTES :]:
+            if end == len(data) and _ends_in_empty_pages(data, start):
                 return None
             self._damaged(position)
         return body
@@ -134,18 +142,11 @@ class RecordLog:
 
     def append(self, records: Sequence[Record]) -> None:
         """Writes the records and flushes once. On an error nothing of them remains."""
-        frames = []
-        for record in records:
-            body = encode_record(record)
-            length = len(body).to_bytes(_LENGTH_BYTES, "big")
-            frames.append(length + _checksum(length + body) + body)
-        data = b"".join(frames)
+        data = b"".join(map(_frame, records))
         try:
             before = os.fstat(self._file).st_size
             try:
-                written = 0
-                while written < len(data):
-                    written += os.write(self._file, data[written:])
+                _write_all(self._file, data)
                 os.fdatasync(self._file)
             except OSError:
                 os.ftruncate(self._file, before)
@@ -163,6 +164,18 @@ class RecordLog:
         os.close(self._file)
 
 
+def _frame(record: Record) -> bytes:
+    body = encode_record(record)
+    length = len(body).to_bytes(_LENGTH_BYTES, "big")
+    return length + _checksum(length) + _checksum(body) + body
+
+
+def _write_all(file: int, data: bytes) -> None:
+    written = 0
+    while written < len(data):
+        written += os.write(file, data[written:])
+
+
 def encode_record(record: Record) -> bytes:
     kind = RECORD_KINDS.index(type(record))
     return kind.to_bytes(1, "big") + encode_value(record)
@@ -174,6 +187,13 @@ def decode_record(body: bytes) -> Record:
         raise Malformed("unknown kind of record")
     record: Record = decode_value(body[1:], RECORD_KINDS[body[0]], bytes_max=_RECORD_BYTES_MAX)
     return record
+
+
+def _ends_in_empty_pages(data: bytes, start: int) -> bool:
+    """Whether the file is zero from some page boundary after `start` on."""
+    written = len(data.rstrip(b"\0"))
+    boundary = -(-max(written, start) // _PAGE_BYTES) * _PAGE_BYTES
+    return boundary < len(data)
 
 
 def _checksum(data: bytes) -> bytes:
@@ -235,17 +255,20 @@ class Ledger:
     def append(self, slots: Sequence[DecidedSlot]) -> None:
         """The slots that follow the last one, in order; those it holds already are skipped."""
         try:
+            # What is remembered changes only when the transaction has succeeded.
+            height, last_hash = self._height, self._last_hash
             with self._database:
                 for slot in slots:
-                    if slot.sequence_number > self._height:
-                        self._append(slot)
+                    if slot.sequence_number > height:
+                        height, last_hash = slot.sequence_number, self._append(slot, last_hash)
+            self._height, self._last_hash = height, last_hash
         except sqlite3.Error as error:
             self._failed(error)
 
-    def _append(self, slot: DecidedSlot) -> None:
+    def _append(self, slot: DecidedSlot, last_hash: bytes) -> bytes:
         number = slot.sequence_number
         batch = digest.batch_digest(tuple(digest.item_digest(item) for item in slot.batch))
-        entry_hash = sha256(b"qnode/1 ledger" + self._last_hash + batch).digest()
+        entry_hash = sha256(b"qnode/1 ledger" + last_hash + batch).digest()
         self._database.execute(
             "INSERT INTO slots VALUES (?, ?, ?)", (number, encode_value(slot), entry_hash)
         )
@@ -256,7 +279,7 @@ class Ledger:
                 for index, item in enumerate(slot.batch)
             ],
         )
-        self._height, self._last_hash = number, entry_hash
+        return entry_hash
 
     def slot(self, sequence_number: int) -> DecidedSlot | None:
         row = self._query("SELECT slot FROM slots WHERE sequence_number = ?", sequence_number)

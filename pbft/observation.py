@@ -573,6 +573,9 @@ class Observation:
     def resume(self) -> None:
         """After a restart: ask the model where no answer was logged, and start the clocks."""
         for round_ in list(self._rounds.values()):
+            if round_.request is not None:
+                asker = round_.request.message.replica
+                self._context.emit(Progress(round_.request_id, Stage.ACCEPTED, asker))
             self._draw(round_)
             if round_.seals and self._leads(round_):
                 self._context.emit(

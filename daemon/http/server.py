@@ -15,10 +15,10 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import trio
-from aiohttp import web
+from aiohttp import ClientPayloadError, web
 
 from daemon.config import HttpConfig
-from daemon.errors import AlreadyRunning, UsageError
+from daemon.errors import AlreadyRunning, StorageFailed, UsageError
 from daemon.http.bridge import Bridge, NodeStopping
 from daemon.http.requests import BODY_BYTES_MAX, parse_query, parse_request_id
 from daemon.queries import Queries, QueryError
@@ -87,7 +87,11 @@ class HttpServer:
             ]
         )
         runner = web.AppRunner(
-            application, access_log=None, shutdown_timeout=_CLOSE_TIMEOUT_S, handle_signals=False
+            application,
+            access_log=None,
+            shutdown_timeout=_CLOSE_TIMEOUT_S,
+            handle_signals=False,
+            handler_cancellation=True,  # a client that hangs up stops its question
         )
         await runner.setup()
         await web.SockSite(runner, self._socket).start()
@@ -145,16 +149,30 @@ class HttpServer:
                 )
             except web.HTTPMethodNotAllowed as error:
                 allowed = ", ".join(sorted(error.allowed_methods))
-                return _error(405, "method_not_allowed", f"Use {allowed} here.")
+                refusal = _error(405, "method_not_allowed", f"Use {allowed} here.")
+                refusal.headers["Allow"] = allowed
+                return refusal
             except web.HTTPNotFound:
                 return _error(404, "not_found", f"There is nothing at {request.path[:128]}.")
+            except (web.HTTPBadRequest, web.RequestPayloadError, ClientPayloadError):
+                return _error(400, "bad_request", "The body is not what its headers promise.")
+            except StorageFailed as error:
+                return _error(500, "storage", str(error))
+            except Exception:
+                log.exception("a request failed: %s %s", request.method, request.path)
+                return _error(
+                    500, "internal", "The node failed on this request; its log says more."
+                )
 
         return middleware
 
     def _check_host(self, request: web.Request) -> None:
         """A page from elsewhere must not reach this port by making its own name resolve to it
         (DNS rebinding), nor by a form that a browser sends across origins."""
-        host = request.url.host
+        try:
+            host = request.url.host
+        except ValueError:
+            raise QueryError(400, "bad_request", "The Host header is no host.") from None
         origin = request.headers.get("Origin")
         if host not in self._hosts or (origin is not None and origin != f"http://{request.host}"):
             raise QueryError(
@@ -176,6 +194,11 @@ def _listen(config: HttpConfig) -> socket.socket:
         listener.bind((config.host, config.port))
         listener.listen(128)
         listener.setblocking(False)
+    except (TypeError, ValueError):
+        listener.close()
+        raise UsageError(
+            f"The HTTP port cannot listen on {config.host!r}: http.host must be a host."
+        ) from None
     except OSError as error:
         listener.close()
         if error.errno == errno.EADDRINUSE:
