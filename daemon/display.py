@@ -22,6 +22,7 @@ _STYLES = {
 }
 _STAGES = ("accepted", "committed", "sealed", "revealed", "proposed", "prepared", "decided")
 _BAR_CELLS = 36
+_BIDI_CONTROLS = ("LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI")
 
 console = Console(highlight=False, soft_wrap=False)
 progress_console = Console(stderr=True, highlight=False)
@@ -67,7 +68,9 @@ def plain(value: Any) -> Any:
 
 
 def _commands(character: str) -> bool:
-    return character not in "\n\t" and unicodedata.category(character) in ("Cc", "Cf", "Cs")
+    if unicodedata.category(character) in ("Cc", "Cs"):
+        return character not in "\n\t"
+    return unicodedata.bidirectional(character) in _BIDI_CONTROLS
 
 
 def show_decision(record: dict[str, Any]) -> None:

@@ -38,6 +38,7 @@ class _Terminal(logging.Formatter):
 
 def set_up(folder: Path, *, verbose: bool = False) -> None:
     """The node's own messages to both places, libraries' warnings to the file."""
+    logging.raiseExceptions = False  # a full disk is reported by who needs the disk, in a sentence
     path = folder / "qnode.log"
     try:
         folder.mkdir(parents=True, exist_ok=True)

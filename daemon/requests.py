@@ -67,17 +67,17 @@ class RequestBook:
         state = self._states.get(request_id)
         if state is None:
             state = self._states[request_id] = RequestState(request_id)
-            self._make_room()
+            self._make_room(request_id)
         return state
 
-    def _make_room(self) -> None:
+    def _make_room(self, newest: RequestId) -> None:
         """The oldest that nobody waits for goes: a lying member may commit to requests that do not
         exist."""
         if len(self._states) <= REMEMBERED_MAX:
             return
         for request_id, state in self._states.items():
             wanted = state.awaited or state.accepted.is_set()
-            if state.finished.is_set() or not wanted:
+            if request_id != newest and (state.finished.is_set() or not wanted):
                 del self._states[request_id]
                 return
 

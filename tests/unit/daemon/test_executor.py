@@ -1,0 +1,230 @@
+"""Effects become deeds: the disk before the network, each deed in its place."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+import trio
+
+from daemon.errors import StorageFailed
+from daemon.executor import EVIDENCE_MAX, Executor
+from daemon.requests import RequestBook
+from pbft import digest, effects
+from pbft.codec import decode, encode
+from pbft.effects import Stage
+from pbft.events import AnswerDeadline, CatchUp, SealGrace
+from pbft.evidence import Equivocation
+from pbft.messages import DecidedSlot
+from pbft.records import RequestAccepted
+from pbft.types import ReplicaId, RequestId, SequenceNumber
+from tests.support.forge import D1, D2, commit, request, sign
+from tests.support.founding import decide, founded
+from tests.support.keyring import membership, public_key
+from tests.support.stubs import StubNetwork
+
+ID = RequestId(bytes(32))
+
+
+@dataclass
+class StubDisk:
+    """A log and a ledger that note when they were written."""
+
+    events: list[str]
+    fails: bool = False
+    records: list[Any] = field(default_factory=list)
+    slots: dict[int, DecidedSlot] = field(default_factory=dict)
+    timelines: dict[RequestId, str] = field(default_factory=dict)
+
+    def append(self, what: list[Any]) -> None:
+        if self.fails:
+            raise StorageFailed("The disk is full.")
+        if isinstance(what[0], DecidedSlot):
+            self.events.append("ledger")
+            self.slots.update({slot.sequence_number: slot for slot in what})
+        else:
+            self.events.append("log")
+            self.records += what
+
+    def slot(self, number: int) -> DecidedSlot | None:
+        return self.slots.get(number)
+
+    def save_timelines(self, timelines: list[tuple[RequestId, str]]) -> None:
+        self.events.append("timelines")
+        self.timelines.update(timelines)
+
+
+@dataclass
+class StubWork:
+    """Timers and models in one."""
+
+    events: list[str]
+
+    def __getattr__(self, name: str) -> Any:
+        return lambda *args: self.events.append(f"{name} {type(args[0]).__name__}")
+
+
+class Bench:
+    """An executor with nothing real around it; `events` is everything in order."""
+
+    def __init__(self) -> None:
+        self.events: list[str] = []
+        self.disk = StubDisk(self.events)
+        self.network = StubNetwork(self.events)
+        self.work = StubWork(self.events)
+        self.requests = RequestBook()
+        parts: list[Any] = [self.network, self.disk, self.disk, self.work, self.work]
+        self.executor = Executor(membership(4), *parts, self.requests)
+
+    def perform(self, *turn: effects.Effect) -> None:
+        trio.run(self.executor.perform, turn)
+
+
+@pytest.fixture
+def bench() -> Bench:
+    return Bench()
+
+
+@pytest.fixture(scope="module")
+def slot() -> DecidedSlot:
+    return decide(founded(4))
+
+
+VOTE = commit(0, D1)
+RECORD = RequestAccepted(sign(request()))
+
+
+def test_what_is_persisted_is_flushed_before_anything_is_sent(
+    bench: Bench, slot: DecidedSlot
+) -> None:
+    """Also where the turn's later effects hold the record, and in one flush for all."""
+    bench.perform(
+        effects.Persist(RECORD),
+        effects.Broadcast(VOTE),
+        effects.Send(ReplicaId(2), VOTE),
+        effects.Persist(RECORD),
+        effects.Apply(SequenceNumber(1), slot),
+        effects.Broadcast(VOTE),
+    )
+    assert bench.events == ["log", "ledger", "broadcast", "send", "broadcast"]
+    assert bench.disk.records == [RECORD, RECORD]
+
+
+def test_a_disk_that_fails_silences_the_node(bench: Bench, slot: DecidedSlot) -> None:
+    """Nothing is sent, nobody is told an answer, no timer starts."""
+    bench.disk.fails = True
+    with pytest.raises(StorageFailed):
+        bench.perform(
+            effects.ArmTimer(CatchUp(), 1),
+            effects.Broadcast(VOTE),
+            effects.Persist(RECORD),
+            effects.Send(ReplicaId(1), VOTE),
+            effects.Reply(ID, slot, 0),
+            effects.Progress(ID, Stage.ACCEPTED, ReplicaId(0)),
+        )
+    assert bench.events == []
+    assert bench.requests.get(ID) is None
+
+
+def test_a_turn_without_records_does_not_touch_the_disk(bench: Bench) -> None:
+    """A vote that repeats what is on disk costs no flush."""
+    bench.perform(effects.Broadcast(VOTE))
+    assert bench.events == ["broadcast"]
+
+
+def test_messages_leave_as_the_bytes_that_peers_decode(bench: Bench) -> None:
+    """To all, or to the one member whose key stands in the member list."""
+    bench.perform(effects.Broadcast(VOTE), effects.Send(ReplicaId(3), VOTE))
+    assert [decode(frame) for frame in bench.network.broadcasts] == [VOTE]
+    assert bench.network.sent == [(public_key(3), encode(VOTE))]
+
+
+def test_a_message_to_nobody_is_dropped(bench: Bench) -> None:
+    """A replica number that is nobody's comes from a peer's message and must not raise."""
+    bench.perform(effects.Send(ReplicaId(77), VOTE))
+    assert bench.events == []
+
+
+def test_timers_and_models_get_their_effects(bench: Bench) -> None:
+    """Cancelling an answer's deadline also stops the model, since nobody needs the answer."""
+    asked = request()
+    bench.perform(
+        effects.ArmTimer(SealGrace(ID, 0), 5),
+        effects.RunInference(ID, 0, asked, 300),
+        effects.CompareAnswers(ID, 0, "q", (), ()),
+        effects.CancelTimer(SealGrace(ID, 0)),
+        effects.CancelTimer(AnswerDeadline(ID, 0)),
+    )
+    assert bench.events == [
+        "arm SealGrace",
+        "infer RunInference",
+        "compare CompareAnswers",
+        "cancel SealGrace",
+        "cancel AnswerDeadline",
+        "stop_inference bytes",
+    ]
+
+
+def test_a_reply_finishes_the_request_and_keeps_its_timeline(
+    bench: Bench, slot: DecidedSlot
+) -> None:
+    """The ledger has the slot before whoever waits is woken."""
+    request_id = digest.request_id(slot.batch[0].request.message)
+    bench.perform(
+        effects.Progress(request_id, Stage.ACCEPTED, ReplicaId(0)),
+        effects.Progress(request_id, Stage.DECIDED, ReplicaId(0)),
+        effects.Reply(request_id, slot, 0),
+        effects.Apply(SequenceNumber(1), slot),
+    )
+    assert bench.events == ["ledger", "timelines"]
+    state = bench.requests.get(request_id)
+    assert state is not None
+    assert state.decided == slot
+    assert '"decided"' in bench.disk.timelines[request_id]
+
+
+def test_the_ledger_is_sent_slot_by_slot(bench: Bench, slot: DecidedSlot) -> None:
+    """What the ledger does not have is left out."""
+    bench.disk.slots[1] = slot
+    bench.perform(effects.SendLedger(ReplicaId(2), SequenceNumber(1), SequenceNumber(3)))
+    assert bench.network.sent == [(public_key(2), encode(slot))]
+
+
+def test_refusals_are_counted_and_rejections_told(bench: Bench) -> None:
+    """By peer and reason, for the status."""
+    bench.perform(
+        effects.Refused(ReplicaId(1), "signature"),
+        effects.Refused(ReplicaId(1), "signature"),
+        effects.Rejected(ID, "too many"),
+    )
+    assert dict(bench.executor.seen.refused) == {(1, "signature"): 2}
+    state = bench.requests.get(ID)
+    assert state is not None
+    assert state.rejected == "too many"
+
+
+def test_evidence_is_kept_once_and_bounded(bench: Bench) -> None:
+    """A liar that lies in every slot does not fill the memory."""
+    for number in range(1, EVIDENCE_MAX + 10):
+        lie = Equivocation(
+            sign_vote(number, D1),
+            sign_vote(number, D2),
+        )
+        bench.perform(effects.Report(lie), effects.Report(lie))
+        if number == 5:
+            assert len(bench.executor.seen.evidence) == 5
+    assert len(bench.executor.seen.evidence) == EVIDENCE_MAX
+
+
+def sign_vote(number: int, of: Any) -> Any:
+    vote = commit(1, of, 1)
+    return type(vote)(
+        type(vote.message)(
+            vote.message.network,
+            vote.message.epoch,
+            vote.message.view,
+            SequenceNumber(number),
+            vote.message.digest,
+            vote.message.replica,
+        ),
+        vote.signature,
+    )

@@ -1,0 +1,334 @@
+"""Answering and comparing in worker threads: an answer or an abstention always comes."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+
+import pytest
+import trio
+
+from daemon.modelwork import ModelWork, fit, to_answer
+from inference.engine import GenerationRequest
+from inference.errors import GenerationFailed, InferenceError, ModelUnavailable
+from pbft import digest, effects
+from pbft.events import AnswerReady, AnswersCompared, Event
+from pbft.messages import Finish, Request
+from pbft.outcome import Contradiction
+from pbft.types import ANSWER_BYTES_MAX, NAME_BYTES_MAX, ReplicaId, RequestId
+from tests.support.forge import request
+from tests.support.stubs import WAIT_S, SlowEngine, StubEngine, StubJudge, generation
+
+Script = Callable[[ModelWork, "Delivered"], Awaitable[None]]
+
+
+class Delivered:
+    """Events that came back, and a way to wait for them."""
+
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+        self._changed = trio.Event()
+
+    def put(self, event: Event) -> None:
+        self.events.append(event)
+        self._changed.set()
+        self._changed = trio.Event()
+
+    async def wait_for(self, count: int) -> None:
+        with trio.fail_after(WAIT_S):
+            while len(self.events) < count:
+                await self._changed.wait()
+
+
+def working(
+    script: Script, engine: StubEngine, judge: StubJudge | None = None, me: int = 0
+) -> list[Event]:
+    """Runs the script beside a node's model work."""
+    delivered: list[Event] = []
+
+    async def main() -> None:
+        events = Delivered()
+        models = ModelWork(ReplicaId(me), engine, judge or StubJudge(), events.put)  # type: ignore[arg-type]
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(models.run)
+            await script(models, events)
+            nursery.cancel_scope.cancel()
+        delivered.extend(events.events)
+
+    trio.run(main)
+    return delivered
+
+
+def run_inference(asked: Request | None = None, attempt: int = 0) -> effects.RunInference:
+    asked = asked or request()
+    return effects.RunInference(digest.request_id(asked), attempt, asked, temperature_milli=300)
+
+
+def answered(engine: StubEngine, effect: effects.RunInference, me: int = 0) -> AnswerReady:
+    async def script(models: ModelWork, events: Delivered) -> None:
+        models.infer(effect)
+        await events.wait_for(1)
+
+    (event,) = working(script, engine, me=me)
+    assert isinstance(event, AnswerReady)
+    assert (event.request_id, event.attempt) == (effect.request_id, effect.attempt)
+    assert len(event.salt) == 32
+    return event
+
+
+def test_an_answer_comes_with_all_that_is_known_of_it() -> None:
+    """Text, model, tokens and time are the engine's."""
+    event = answered(StubEngine(), run_inference())
+    assert event.answer.text == "Paris"
+    assert event.answer.finish is Finish.STOP
+    assert (event.answer.model, event.answer.output_tokens, event.answer.elapsed_ms) == (
+        "stub",
+        2,
+        30,
+    )
+
+
+def test_the_model_is_asked_what_the_user_asked() -> None:
+    """Question, language, length and temperature come from the request and the policy."""
+    engine = StubEngine()
+    answered(engine, run_inference(request(language="zh-TW", max_tokens=9, prompt="你好？")))
+    answered(engine, run_inference(request(language="")))
+    first, second = engine.requests
+    assert (first.question, first.language, first.max_tokens) == ("你好？", "zh-TW", 9)
+    assert first.temperature_milli == 300
+    assert second.language is None
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        GenerationFailed("out of memory"),
+        ModelUnavailable("gone"),
+        InferenceError("x" * 1_000),
+        RuntimeError("DefaultCPUAllocator: can't allocate memory"),
+        ValueError("a template of the model raised"),
+        MemoryError(),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_a_model_that_fails_abstains_and_goes_on(error: Exception) -> None:
+    """Whatever the engine raises: every member gets the same question, and one that ends the
+    process would end the whole network, again after each restart."""
+
+    def answer(asked: GenerationRequest) -> object:
+        if asked.question == "poison":
+            raise error
+        return generation()
+
+    engine = StubEngine(answer)  # type: ignore[arg-type]
+
+    async def script(models: ModelWork, events: Delivered) -> None:
+        models.infer(run_inference(request(prompt="poison")))
+        models.infer(run_inference(request(prompt="Capital of France?")))
+        await events.wait_for(2)
+
+    first, second = working(script, engine)
+    assert isinstance(first, AnswerReady)
+    assert isinstance(second, AnswerReady)
+    assert (first.answer.finish, first.answer.text) == (Finish.ABSTAINED, "")
+    assert first.answer.note == "model failed"
+    assert second.answer.text == "Paris"
+
+
+def test_salts_are_never_the_same() -> None:
+    """A salt that repeats would let others guess an answer from its commitment."""
+    salts = {answered(StubEngine(), run_inference()).salt for _ in range(5)}
+    assert len(salts) == 5
+
+
+def test_the_seed_is_the_replicas_own_and_repeatable() -> None:
+    """Equal models should not echo each other, and one replica answers an attempt one way."""
+    seeds = {}
+    for me in range(4):
+        for attempt in range(2):
+            engine = StubEngine()
+            answered(engine, run_inference(attempt=attempt), me=me)
+            answered(engine, run_inference(attempt=attempt), me=me)
+            first, second = engine.requests
+            assert first.seed == second.seed
+            seeds[me, attempt] = first.seed
+    assert len(set(seeds.values())) == len(seeds)
+    other = StubEngine()
+    answered(other, run_inference(request(number=2)))
+    assert other.requests[0].seed not in seeds.values()
+
+
+def test_the_deadline_stops_the_model() -> None:
+    """The core cancels, and the thread ends at its next token."""
+    engine = SlowEngine()
+    effect = run_inference()
+
+    async def script(models: ModelWork, events: Delivered) -> None:
+        models.infer(effect)
+        await trio.to_thread.run_sync(engine.began.wait, WAIT_S)
+        models.stop_inference(effect.request_id, effect.attempt)
+        assert await trio.to_thread.run_sync(engine.stopped.wait, WAIT_S)
+        await events.wait_for(1)
+
+    (event,) = working(script, engine)
+    assert isinstance(event, AnswerReady)
+    assert event.answer.finish is Finish.ABSTAINED
+
+
+def test_a_question_that_waits_can_be_called_off() -> None:
+    """One whose turn has not come never reaches the model, and the next one does."""
+    engine = SlowEngine()
+    first, second, third = (run_inference(request(number=number)) for number in (1, 2, 3))
+
+    async def script(models: ModelWork, events: Delivered) -> None:
+        for effect in (first, second, third):
+            models.infer(effect)
+        await trio.to_thread.run_sync(engine.began.wait, WAIT_S)
+        models.stop_inference(second.request_id, 0)
+        models.stop_inference(second.request_id, 0)  # twice is once
+        engine.go.set()
+        await events.wait_for(3)
+
+    ready = [event for event in working(script, engine) if isinstance(event, AnswerReady)]
+    assert [event.request_id for event in ready] == [
+        effect.request_id for effect in (first, second, third)
+    ]
+    assert [event.answer.finish for event in ready] == [
+        Finish.STOP,
+        Finish.ABSTAINED,
+        Finish.STOP,
+    ]
+    assert len(engine.requests) == 2
+
+
+def test_leaving_does_not_wait_for_the_model() -> None:
+    """On shutdown the thread is let go and told to stop."""
+    engine = SlowEngine()
+
+    async def script(models: ModelWork, _: Delivered) -> None:
+        models.infer(run_inference())
+        await trio.to_thread.run_sync(engine.began.wait, WAIT_S)
+
+    assert working(script, engine) == []
+    assert engine.stopped.wait(WAIT_S)
+
+
+def test_a_comparison_passes_a_long_answer() -> None:
+    """Judging has a lane of its own."""
+    engine, judge = SlowEngine(), StubJudge(contradictions=((0, 1, "number: 1 / 2"),))
+    asked = request()
+    compare = effects.CompareAnswers(
+        digest.request_id(asked), 0, "q?", (ReplicaId(0), ReplicaId(2)), ("a", "b")
+    )
+
+    async def script(models: ModelWork, events: Delivered) -> None:
+        models.infer(run_inference())
+        await trio.to_thread.run_sync(engine.began.wait, WAIT_S)
+        models.compare(compare)
+        await events.wait_for(1)
+
+    (event,) = working(script, engine, judge)
+    assert event == AnswersCompared(
+        compare.request_id,
+        0,
+        (ReplicaId(0), ReplicaId(2)),
+        (9_900,),
+        (Contradiction(0, 1, "number: 1 / 2"),),
+    )
+    assert judge.asked == [("q?", ("a", "b"))]
+
+
+def test_a_reason_of_the_judge_fits_the_protocol() -> None:
+    """A long detail is cut between characters."""
+    judge = StubJudge(contradictions=((0, 1, "臺" * 200),))
+
+    async def script(models: ModelWork, events: Delivered) -> None:
+        replicas = (ReplicaId(0), ReplicaId(1))
+        models.compare(effects.CompareAnswers(RequestId(bytes(32)), 0, "q?", replicas, ("a", "b")))
+        await events.wait_for(1)
+
+    (event,) = working(script, StubEngine(), judge)
+    assert isinstance(event, AnswersCompared)
+    assert event.contradictions[0].reason == "臺" * 85
+
+
+def ask(text: str = "Hello?") -> GenerationRequest:
+    return GenerationRequest(text, None, 16, 300, 1)
+
+
+def test_a_question_outside_consensus_is_answered() -> None:
+    """And leaves no event for the core."""
+
+    async def script(models: ModelWork, _: Delivered) -> None:
+        with trio.fail_after(WAIT_S):
+            assert (await models.ask(ask())).text == "Paris"
+
+    assert working(script, StubEngine()) == []
+
+
+def test_a_failure_outside_consensus_is_the_askers_to_handle() -> None:
+    """It is raised to who asked, and the queue goes on."""
+    seen: list[str] = []
+
+    def answer(_: GenerationRequest) -> object:
+        raise GenerationFailed("out of memory")
+
+    async def script(models: ModelWork, _: Delivered) -> None:
+        for _ in range(2):
+            try:
+                await models.ask(ask())
+            except InferenceError as error:
+                seen.append(str(error))
+
+    working(script, StubEngine(answer))  # type: ignore[arg-type]
+    assert seen == ["The model gave no answer: model failed."] * 2
+
+
+def test_an_asker_that_goes_away_stops_the_model() -> None:
+    """Its answer would be work for nobody, and others wait."""
+    engine = SlowEngine()
+
+    async def script(models: ModelWork, _: Delivered) -> None:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(models.ask, ask())
+            await trio.to_thread.run_sync(engine.began.wait, WAIT_S)
+            nursery.cancel_scope.cancel()
+        assert await trio.to_thread.run_sync(engine.stopped.wait, WAIT_S)
+
+    working(script, engine)
+
+
+@pytest.mark.parametrize(
+    ("text", "finish", "note"),
+    [("", "stop", "empty"), (" \n", "stop", "empty"), ("", "length", "no answer within the token")],
+)
+def test_no_text_is_an_abstention(text: str, finish: str, note: str) -> None:
+    """Reasoning alone is no answer; the note says why there is none."""
+    answer = to_answer(generation(text, finish), "", "m")
+    assert (answer.finish, answer.text) == (Finish.ABSTAINED, "")
+    assert answer.note.startswith(note)
+
+
+def test_a_long_answer_is_cut_and_says_so() -> None:
+    """It fits the protocol, ends between characters, and counts as cut."""
+    answer = to_answer(generation("臺灣" * ANSWER_BYTES_MAX), "", "m" * 500)
+    assert len(answer.text.encode()) == ANSWER_BYTES_MAX - ANSWER_BYTES_MAX % 3
+    assert answer.finish is Finish.LENGTH
+    assert len(answer.model) == NAME_BYTES_MAX
+
+
+def test_text_that_is_no_unicode_still_fits_the_protocol() -> None:
+    """A tokenizer may emit half a pair; what is committed to can be encoded."""
+    answer = to_answer(replace(generation(), text="a\ud800b"), "", "m\udfff")
+    assert answer.text.encode() == b"a?b"
+    assert answer.model.encode() == b"m?"
+
+
+@pytest.mark.parametrize(
+    ("text", "bytes_max"), [("", 0), ("a", 0), ("臺灣", 5), ("𝟘", 3), ("é", 1)]
+)
+def test_fit_never_splits_a_character(text: str, bytes_max: int) -> None:
+    """The longest beginning of whole characters."""
+    kept = fit(text, bytes_max)
+    assert text.startswith(kept)
+    assert len(kept.encode()) <= bytes_max
+    if kept != text:
+        assert len(text[: len(kept) + 1].encode()) > bytes_max

@@ -1,0 +1,120 @@
+"""A node's parts before they run: what an earlier life left open is known from the start."""
+
+from typing import Any
+
+import trio
+import trio.testing
+
+from daemon.consensus import PEER_EVENTS_WAITING_MAX, Consensus
+from daemon.node import _last_number
+from daemon.requests import RequestBook
+from p2p.network import Received
+from pbft import digest, effects, events
+from pbft.codec import encode
+from pbft.effects import Stage
+from pbft.records import RequestAccepted
+from pbft.types import BATCH_ITEMS_MAX, MESSAGE_BYTES_MAX, ReplicaId
+from tests.support.cluster import Cluster
+from tests.support.forge import D1, commit, request, sign
+from tests.support.keyring import membership
+from tests.support.solo import Solo
+
+
+def test_the_last_number_is_the_nodes_own() -> None:
+    """Of its own requests, wherever they stand in the log."""
+    records = tuple(
+        RequestAccepted(sign(request(replica=replica, number=number)))
+        for replica, number in ((0, 7), (1, 99), (0, 3))
+    )
+    assert _last_number(records, ReplicaId(0)) == 7
+    assert _last_number(records, ReplicaId(2)) == 0
+
+
+def test_a_request_of_an_earlier_life_is_known_at_once() -> None:
+    """Who was told 202 and asks again after a restart hears "deciding", not 404: the first step
+    says of every open request that it is accepted."""
+    asked = request(replica=1)
+    first = Solo(1)
+    first.step(events.Submitted(asked))
+    second = Solo(1, records=first.log)
+    book = RequestBook()
+    for effect in second.step(events.Started()):
+        if isinstance(effect, effects.Progress):
+            book.on_progress(effect)
+    state = book.get(digest.request_id(asked))
+    assert state is not None
+    assert state.stage is Stage.ACCEPTED
+
+
+def test_whatever_is_sent_fits_into_a_frame() -> None:
+    """A full batch of the longest answers: a proposal that no connection carries would end the
+    primary, and again after each restart, because it is in its log."""
+    cluster = Cluster(4, ["Paris" + "x" * 16_000] * 4)
+    sizes: list[int] = []
+
+    def watch(_: ReplicaId, effect: effects.Effect) -> None:
+        if isinstance(effect, effects.Broadcast | effects.Send):
+            sizes.append(len(encode(effect.message)))
+
+    cluster.watch = watch
+    cluster.drop = lambda _source, target, message: _is_prepare(message)
+    for number in range(BATCH_ITEMS_MAX + 40):
+        cluster.ask(node=number % 4, prompt=f"Question {number}?")
+    cluster.run()
+    cluster.drop = lambda _source, _target, message: len(encode(message)) > MESSAGE_BYTES_MAX  # type: ignore[arg-type]
+    for target in range(4):
+        for source in range(4):
+            if source != target:
+                cluster.put(target, events.PeerUp(ReplicaId(source)))
+    cluster.run()
+    assert max(sizes) <= MESSAGE_BYTES_MAX
+
+
+def _is_prepare(message: object) -> bool:
+    return type(getattr(message, "message", None)).__name__ == "Prepare"
+
+
+def test_events_of_the_node_itself_pass_a_flood_of_the_peers() -> None:
+    """Peers' messages wait for room; timers and answers never do."""
+    stepped: list[events.Event] = []
+    key = membership(4).public_keys[1]
+    frame = encode(commit(1, D1))
+    timer = events.TimerFired(events.CatchUp())
+    enough = trio.Event()
+
+    class Replica:
+        view = applied = primary = 0
+
+        def step(self, event: events.Event) -> list[effects.Effect]:
+            stepped.append(event)
+            if timer in stepped and len(stepped) > 2 * PEER_EVENTS_WAITING_MAX:
+                enough.set()
+            return []
+
+    class Flood:
+        received = 0
+
+        async def receive(self) -> Received:
+            await trio.lowlevel.checkpoint()
+            self.received += 1
+            return Received(key, frame)
+
+    class Executor:
+        async def perform(self, _turn: Any) -> None:
+            await trio.lowlevel.checkpoint()
+
+    flood, executor = Flood(), Executor()
+
+    async def main() -> None:
+        consensus = Consensus({key: ReplicaId(1)})
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(consensus.listen, flood, executor)
+            await trio.testing.wait_all_tasks_blocked()
+            assert flood.received <= PEER_EVENTS_WAITING_MAX + 1
+            consensus.put(timer)
+            nursery.start_soon(consensus.run, ReplicaId(0), Replica(), executor)
+            with trio.fail_after(10):
+                await enough.wait()
+            nursery.cancel_scope.cancel()
+
+    trio.run(main)
