@@ -201,10 +201,14 @@ class Demo:
                 lines = (node.folder / "log").read_text(errors="replace").strip().splitlines()
                 raise QnodeError(f"{node.name} stopped: {lines[-1] if lines else 'no message'}")
 
+    @property
+    def _asked(self) -> DemoNode:
+        return self._nodes[min(1, self._count - 1)]
+
     # --- asking --------------------------------------------------------------------------------
 
     async def _ask(self, question: str, killed: str | None = None) -> None:
-        asked = self._nodes[min(1, self._count - 1)]
+        asked = self._asked
         self._say(f"\n[bold]Asking {asked.name}:[/] {question}")
         client = asked.client
         query = {"question": question, "mode": "consensus"}
@@ -250,16 +254,26 @@ class Demo:
         return False
 
     async def _kill_one(self) -> None:
-        """SIGKILL for one node, the misbehaving one if there is one, and the question again."""
+        """SIGKILL for one node, and the question again: the misbehaving one if there is one, else
+        the primary, so that the others have to replace it."""
+        status = await _in_thread(self._asked.client.get, "/api/ai/status")
+        primary = next(node for node in self._nodes if node.name == status["primary"])
         victim = self._nodes[-1]
+        if not self._options.fault and primary is not self._asked:
+            victim = primary
         left = self._count - 1
         if left < quorum_size(self._count):
             self._say(f"\n{self._count} nodes agree only together, so none is killed.")
             return
-        if victim.process is not None:
+        if victim.process is not None and victim.process.poll() is not None:
+            self._say(f"\n[bold red]{victim.name} is dead already[/]; {left} nodes are left.")
+        elif victim.process is not None:
             victim.process.kill()
             await victim.process.wait()
-        self._say(f"\n[bold red]Killed {victim.name}[/] with SIGKILL; {left} nodes are left.")
+            role = ", the primary," if victim is primary else ""
+            self._say(
+                f"\n[bold red]Killed {victim.name}[/]{role} with SIGKILL; {left} nodes are left."
+            )
         await self._ask(self._questions[0], killed=victim.name)
 
     def _summary(self) -> dict[str, Any]:

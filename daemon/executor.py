@@ -22,7 +22,7 @@ from pbft.codec import encode
 from pbft.events import AnswerDeadline, Timer
 from pbft.evidence import Evidence
 from pbft.membership import Membership
-from pbft.messages import DecidedSlot, WireMessage
+from pbft.messages import WireMessage
 from pbft.records import Record
 from pbft.types import ReplicaId, RequestId
 
@@ -63,21 +63,42 @@ class Executor:
 
     async def perform(self, turn: Sequence[effects.Effect]) -> None:
         """Performs the effects of one turn; raises `StorageFailed` before anything is sent."""
-        records = [effect.record for effect in turn if isinstance(effect, effects.Persist)]
-        slots = [effect.slot for effect in turn if isinstance(effect, effects.Apply)]
-        if records or slots:
-            await trio.to_thread.run_sync(self._write, records, slots)
+        await self._write(turn)
         timelines: list[tuple[RequestId, str]] = []
         for effect in turn:
             self._perform(effect, timelines)
         if timelines:
             await trio.to_thread.run_sync(self._ledger.save_timelines, timelines)
 
-    def _write(self, records: list[Record], slots: list[DecidedSlot]) -> None:
-        if records:
+    async def _write(self, turn: Sequence[effects.Effect]) -> None:
+        compacted: tuple[Record, ...] | None = None
+        records: list[Record] = []
+        applied: list[effects.Apply] = []
+        for effect in turn:
+            match effect:
+                case effects.Persist(record):
+                    records.append(record)
+                case effects.Compact(live):
+                    compacted = live  # holds all that matters of the records before it
+                    records.clear()
+                case effects.Apply():
+                    applied.append(effect)
+        if records or applied or compacted is not None:
+            await trio.to_thread.run_sync(self._write_now, compacted, records, applied)
+
+    def _write_now(
+        self,
+        compacted: tuple[Record, ...] | None,
+        records: list[Record],
+        applied: list[effects.Apply],
+    ) -> None:
+        if compacted is None and records:
             self._record_log.append(records)
-        if slots:
-            self._ledger.append(slots)
+        if applied:
+            self._ledger.append(applied)
+        if compacted is not None:
+            self._ledger.flush()
+            self._record_log.replace([*compacted, *records])
 
     def _perform(self, effect: effects.Effect, timelines: list[tuple[RequestId, str]]) -> None:
         match effect:

@@ -31,6 +31,7 @@ _ZH = {
     "slowest model": "最慢的模型",
     "thinking": "思考",
     "silent": "沉默",
+    "absent": "未參與",
     "abstained": "棄權",
     "late": "遲到",
     "cut at the token limit": "達字數上限而截斷",

@@ -25,6 +25,7 @@ from daemon.http.server import HttpServer
 from daemon.identity import load_key
 from daemon.keyring import Ed25519Keyring
 from daemon.modelwork import ModelWork
+from daemon.peers import keep_peers, read_peers
 from daemon.queries import Queries
 from daemon.requests import RequestBook
 from daemon.storage import DataFolder, Ledger, RecordLog
@@ -38,11 +39,14 @@ from p2p.errors import CallerFault, DuplicateKey
 from p2p.network import Member, NetworkSettings, PeerNetwork, open_network
 from pbft.context import Configuration
 from pbft.events import TimerFired
+from pbft.messages import Request
 from pbft.records import Record, RequestAccepted
 from pbft.replica import Replica
 from pbft.types import ReplicaId
 
 log = logging.getLogger("qnode")
+
+PEERS_FILE = "peers"
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +111,7 @@ async def _open_network(config: Config, genesis: Genesis, key: Any) -> AsyncIter
         network_id=genesis.network,
         listen=config.p2p.listen,
         announce=config.p2p.announce,
-        bootstrap=config.p2p.bootstrap,
+        bootstrap=(*config.p2p.bootstrap, *read_peers(config.data / PEERS_FILE)),
         mdns=config.p2p.mdns,
         duplicate_refusals_needed=genesis.membership.f + 1,
     )
@@ -150,8 +154,9 @@ class Node:
         self._network = network
         configuration = Configuration(genesis.network, me, genesis.membership, genesis.policy)
         records = record_log.recovered.records
+        tip = ledger.tip()
         self._replica = parts.wrap_replica(
-            Replica(configuration, keyring, records, ledger.height), configuration, keyring
+            Replica(configuration, keyring, records, tip), configuration, keyring
         )
         replicas = {m.public_key: ReplicaId(i) for i, m in enumerate(genesis.members)}
         self._consensus = Consensus(replicas)
@@ -166,7 +171,7 @@ class Node:
             requests=self._requests,
             ledger=ledger,
             network=network,
-            last_number=_last_number(records, me),
+            last_number=_last_number(records, tip.requests, me),
         )
 
     async def serve(self) -> None:
@@ -188,6 +193,7 @@ class Node:
                 nursery.start_soon(models.run)
                 nursery.start_soon(self._consensus.run, self._me, self._replica, executor)
                 nursery.start_soon(self._consensus.listen, self._network, executor)
+                nursery.start_soon(keep_peers, self._config.data / PEERS_FILE, self._network)
                 self.queries.ready(engine, models, executor)
                 log.info("ready: %s on %s", engine.model, engine.device)
         except* DuplicateKey as group:
@@ -220,14 +226,8 @@ async def _in_thread(function: Callable[[], Any]) -> Any:
     return await trio.to_thread.run_sync(function, abandon_on_cancel=True)
 
 
-def _last_number(records: tuple[Record, ...], me: ReplicaId) -> int:
+def _last_number(records: tuple[Record, ...], decided: tuple[Request, ...], me: ReplicaId) -> int:
     """Greatest number of our own requests so far: numbers must not repeat if the clock went
     back."""
-    return max(
-        (
-            record.request.message.number
-            for record in records
-            if isinstance(record, RequestAccepted) and record.request.message.replica == me
-        ),
-        default=0,
-    )
+    accepted = [r.request.message for r in records if isinstance(r, RequestAccepted)]
+    return max((r.number for r in (*accepted, *decided) if r.replica == me), default=0)

@@ -10,17 +10,20 @@ import os
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
-from hashlib import blake2b, sha256
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any, NoReturn
 
 from daemon.errors import AlreadyRunning, StorageFailed, UsageError
 from pbft import digest
 from pbft.codec import decode_value, encode_value
+from pbft.effects import Apply
 from pbft.errors import Malformed
-from pbft.messages import DecidedSlot
+from pbft.execution import Tip
+from pbft.history import REMEMBERED_MAX
+from pbft.messages import DecidedSlot, Request
 from pbft.records import RECORD_KINDS, Record
-from pbft.types import MESSAGE_BYTES_MAX, RequestId, SequenceNumber
+from pbft.types import MESSAGE_BYTES_MAX, Digest, RequestId, SequenceNumber
 
 _MAGIC = b"qnode log 1\n"
 _LENGTH_BYTES = 4
@@ -28,6 +31,7 @@ _CHECKSUM_BYTES = 8
 _HEADER_BYTES = _LENGTH_BYTES + 2 * _CHECKSUM_BYTES
 _PAGE_BYTES = 4096
 _RECORD_BYTES_MAX = 4 * MESSAGE_BYTES_MAX
+_REQUESTS_REMEMBERED_MAX = 4 * REMEMBERED_MAX
 
 
 class DataFolder:
@@ -154,6 +158,26 @@ class RecordLog:
         except OSError as error:
             self._failed(error)
 
+    def replace(self, records: Sequence[Record]) -> None:
+        """Makes these records the whole log, in one step: after a crash it is the old or the
+        new one."""
+        new = self._path.with_suffix(".new")
+        try:
+            file = os.open(new, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o600)
+            try:
+                _write_all(file, self._prefix + b"".join(map(_frame, records)))
+                os.fsync(file)
+                new.replace(self._path)
+                _flush_folder(self._path.parent)
+            except OSError:
+                os.close(file)
+                new.unlink(missing_ok=True)
+                raise
+        except OSError as error:
+            self._failed(error)
+        os.close(self._file)
+        self._file = file
+
     def _failed(self, error: OSError) -> NoReturn:
         raise StorageFailed(
             f"The log {self._path} cannot be written: {error.strerror}. Nothing that was accepted "
@@ -213,7 +237,7 @@ _SCHEMA = """
 CREATE TABLE IF NOT EXISTS slots (
     sequence_number INTEGER PRIMARY KEY,
     slot BLOB NOT NULL,            -- canonical CBOR of a DecidedSlot
-    entry_hash BLOB NOT NULL       -- SHA-256 over the entry before and this batch
+    state BLOB NOT NULL            -- digest chained over all slots up to this one
 ) STRICT;
 CREATE TABLE IF NOT EXISTS requests (
     request_id BLOB PRIMARY KEY,
@@ -240,37 +264,41 @@ class Ledger:
             self._database.execute("PRAGMA synchronous = NORMAL")
             self._database.executescript(_SCHEMA)
             row = self._database.execute(
-                "SELECT sequence_number, entry_hash FROM slots "
-                "ORDER BY sequence_number DESC LIMIT 1"
+                "SELECT sequence_number, state FROM slots ORDER BY sequence_number DESC LIMIT 1"
             ).fetchone()
         except sqlite3.Error as error:
             self._failed(error)
         self._height: int = row[0] if row else 0
-        self._last_hash: bytes = row[1] if row else bytes(32)
+        self._state: bytes = row[1] if row else digest.DIGEST_ZERO
 
-    @property
-    def height(self) -> SequenceNumber:
-        return SequenceNumber(self._height)
+    def tip(self) -> Tip:
+        """Where the ledger ends, for a replica that starts."""
+        recent: list[Request] = []
+        number = self._height
+        while number > 0 and len(recent) < _REQUESTS_REMEMBERED_MAX:
+            slot = self.slot(number)
+            recent += [item.request.message for item in reversed(slot.batch)] if slot else []
+            number -= 1
+        return Tip(SequenceNumber(self._height), Digest(self._state), tuple(reversed(recent)))
 
-    def append(self, slots: Sequence[DecidedSlot]) -> None:
+    def append(self, applied: Sequence[Apply]) -> None:
         """The slots that follow the last one, in order; those it holds already are skipped."""
         try:
             # What is remembered changes only when the transaction has succeeded.
-            height, last_hash = self._height, self._last_hash
+            height, state = self._height, self._state
             with self._database:
-                for slot in slots:
-                    if slot.sequence_number > height:
-                        height, last_hash = slot.sequence_number, self._append(slot, last_hash)
-            self._height, self._last_hash = height, last_hash
+                for apply in applied:
+                    if apply.sequence_number > height:
+                        self._append(apply.slot, apply.state)
+                        height, state = apply.sequence_number, apply.state
+            self._height, self._state = height, state
         except sqlite3.Error as error:
             self._failed(error)
 
-    def _append(self, slot: DecidedSlot, last_hash: bytes) -> bytes:
+    def _append(self, slot: DecidedSlot, state: Digest) -> None:
         number = slot.sequence_number
-        batch = digest.batch_digest(tuple(digest.item_digest(item) for item in slot.batch))
-        entry_hash = sha256(b"qnode/1 ledger" + last_hash + batch).digest()
         self._database.execute(
-            "INSERT INTO slots VALUES (?, ?, ?)", (number, encode_value(slot), entry_hash)
+            "INSERT INTO slots VALUES (?, ?, ?)", (number, encode_value(slot), state)
         )
         self._database.executemany(
             "INSERT OR IGNORE INTO requests VALUES (?, ?, ?)",
@@ -279,7 +307,13 @@ class Ledger:
                 for index, item in enumerate(slot.batch)
             ],
         )
-        return entry_hash
+
+    def flush(self) -> None:
+        """On disk for good: the log may now forget what the ledger holds."""
+        try:
+            self._database.execute("PRAGMA wal_checkpoint(FULL)")
+        except sqlite3.Error as error:
+            self._failed(error)
 
     def slot(self, sequence_number: int) -> DecidedSlot | None:
         row = self._query("SELECT slot FROM slots WHERE sequence_number = ?", sequence_number)
@@ -315,8 +349,8 @@ class Ledger:
 
     def _failed(self, error: sqlite3.Error) -> NoReturn:
         raise StorageFailed(
-            f"The ledger {self._path} cannot be used: {error}. It can be rebuilt from the log: "
-            "make room on the disk, move the file away if it is damaged, and start again."
+            f"The ledger {self._path} cannot be used: {error}. Make room on the disk; "
+            "move the file away if it is damaged, and the other members send it again."
         ) from None
 
     def close(self) -> None:

@@ -64,7 +64,7 @@ def ratio(basis_points: int) -> float:
 
 
 def _answers(certificate: Certificate, names: list[str]) -> list[dict[str, Any]]:
-    """Everyone in the seals, in order of replica, also those who said nothing."""
+    """Every member, in order, also those who said nothing or came too late."""
     item = certificate.item
     revealed = {reveal.message.replica: reveal.message.answer for reveal in item.reveals}
     cluster_of = {
@@ -77,24 +77,33 @@ def _answers(certificate: Certificate, names: list[str]) -> list[dict[str, Any]]
         for reveal, weight in zip(item.reveals, item.weights, strict=True)
     }
     described = []
-    for replica, late in sorted(_sealed(certificate).items()):
+    sealed = _sealed(certificate)
+    for number, name in enumerate(names):
+        replica = ReplicaId(number)
         answer = revealed.get(replica)
         described.append(
             {
                 "replica": replica,
-                "name": names[replica],
+                "name": name,
                 "text": answer.text if answer else "",
-                "finish": str(answer.finish) if answer else "silent",
-                "note": answer.note if answer else "committed and did not reveal",
+                "finish": str(answer.finish) if answer else _absence(sealed=replica in sealed)[0],
+                "note": answer.note if answer else _absence(sealed=replica in sealed)[1],
                 "model": answer.model if answer else "",
                 "output_tokens": answer.output_tokens if answer else 0,
                 "elapsed_s": answer.elapsed_ms / 1000 if answer else 0.0,
                 "weight": ratio(weights.get(replica, 0)),
-                "late": late,
+                "late": sealed.get(replica, False),
                 "cluster": cluster_of.get(replica),
             }
         )
     return described
+
+
+def _absence(*, sealed: bool) -> tuple[str, str]:
+    """Why there is no answer of a member."""
+    if sealed:
+        return "silent", "committed and did not reveal"
+    return "absent", "had not committed when the list was sealed"
 
 
 def _sealed(certificate: Certificate) -> dict[ReplicaId, bool]:

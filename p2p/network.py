@@ -161,6 +161,15 @@ class PeerNetwork:
         """
         return MappingProxyType(self._refusals)
 
+    def known_addresses(self) -> tuple[str, ...]:
+        """Return where the other members said they listen, as multiaddrs with their peer ids."""
+        return tuple(
+            f"{address}/p2p/{peer_id(record.public_key)}"
+            for record in self._discovery.records()
+            if record.public_key != self._our_key
+            for address in record.addresses
+        )
+
     def set_members(self, members: Iterable[Member]) -> None:
         """Replace the membership: new members are dialled, removed ones disconnected."""
         by_key = check_members(members)

@@ -110,8 +110,8 @@ def verify(certificate: Certificate, rules: Rules) -> None:
 
 def check_commits(slot: DecidedSlot, rules: Rules) -> None:
     """Raises `InvalidCertificate` unless the slot's commits are a quorum's, for its batch."""
-    if not slot.commits or not slot.batch:
-        raise InvalidCertificate("The slot is empty.")
+    if not slot.commits:
+        raise InvalidCertificate("The slot has no commits.")
     first = slot.commits[0].message
     expected = digest.batch_digest(tuple(digest.item_digest(item) for item in slot.batch))
     for commit in slot.commits:

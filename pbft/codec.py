@@ -40,8 +40,16 @@ _SIGNED: tuple[type, ...] = (
     messages.Prepare,
     messages.Commit,
     messages.Height,
+    messages.Checkpoint,
+    messages.ViewChange,
+    messages.NewView,
 )
-_CONTAINERS: tuple[type, ...] = (messages.Proposal, messages.DecidedSlot)
+_CONTAINERS: tuple[type, ...] = (
+    messages.Proposal,
+    messages.DecidedSlot,
+    messages.BatchWanted,
+    messages.BatchContent,
+)
 
 MESSAGE_CODES: dict[type, int] = {kind: code for code, kind in enumerate(_SIGNED + _CONTAINERS, 1)}
 """The number that names a message type on the wire and under a signature."""

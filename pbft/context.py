@@ -9,7 +9,7 @@ from pbft.keyring import Keyring
 from pbft.membership import Membership
 from pbft.messages import Signed, SignedMessage, WireMessage
 from pbft.policy import Policy
-from pbft.types import WEIGHT_INITIAL, ReplicaId
+from pbft.types import WEIGHT_INITIAL, ReplicaId, View
 
 M = TypeVar("M", bound=SignedMessage)
 
@@ -39,6 +39,17 @@ class Context:
         self.weights = (WEIGHT_INITIAL,) * configuration.membership.n
         """Vote weight of each member in the outcome, never in the quorum."""
 
+        # Where this replica stands; written by `view_change` and `replica` alone.
+        self.view = View(0)
+        self.active = True
+        """Whether the view was entered; between two views nobody leads or votes."""
+        self.recovering = True
+        """The log is read back: nothing may be decided anew yet."""
+        self.away: set[ReplicaId] = set()
+        """Members to whom there is no connection."""
+        self.view_timeout_ms = int(configuration.policy.view_timeout_ms)
+        """Patience with the primary, in this view."""
+
     @property
     def me(self) -> ReplicaId:
         return self.configuration.replica
@@ -54,6 +65,15 @@ class Context:
     @property
     def policy(self) -> Policy:
         return self.configuration.policy
+
+    @property
+    def primary(self) -> ReplicaId:
+        return self.members.primary(self.view)
+
+    @property
+    def leads(self) -> bool:
+        """Whether this replica is the primary of a view that was entered."""
+        return self.active and self.primary == self.me
 
     def sign(self, message: M) -> Signed[M]:
         return Signed(message, self._keyring.sign(message))

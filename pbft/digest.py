@@ -49,5 +49,14 @@ def batch_digest(item_digests: tuple[Digest, ...]) -> Digest:
     return Digest(_hash(b"qnode/1 batch", b"".join(item_digests)))
 
 
+def state_digest(previous: Digest, batch: Digest) -> Digest:
+    """The ledger's state after a batch: a chain over all batches, from zeros."""
+    return Digest(_hash(b"qnode/1 ledger", previous + batch))
+
+
 def _hash(domain: bytes, body: bytes) -> bytes:
     return hashlib.sha256(len(domain).to_bytes(1, "big") + domain + body).digest()
+
+
+NULL_BATCH = batch_digest(())
+"""Of the null request (§4.4): a slot of a new view about which nothing was prepared."""

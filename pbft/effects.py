@@ -12,7 +12,7 @@ from pbft.events import Timer
 from pbft.evidence import Evidence
 from pbft.messages import DecidedSlot, Request, WireMessage
 from pbft.records import Record
-from pbft.types import ReplicaId, RequestId, SequenceNumber
+from pbft.types import Digest, ReplicaId, RequestId, SequenceNumber
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +85,15 @@ class Apply:
 
     sequence_number: SequenceNumber
     slot: DecidedSlot
+    state: Digest
+    """Chained over all slots up to this one; to be given back at the next start."""
+
+
+@dataclass(frozen=True, slots=True)
+class Compact:
+    """Replace the whole log by these records: a checkpoint made the others superfluous."""
+
+    records: tuple[Record, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +159,7 @@ Effect = (
     | CompareAnswers
     | Reply
     | Apply
+    | Compact
     | SendLedger
     | Rejected
     | Refused

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from pbft.messages import Answer, Request, WireMessage
 from pbft.outcome import Contradiction
-from pbft.types import ReplicaId, RequestId
+from pbft.types import ReplicaId, RequestId, View
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +36,48 @@ class AnswerDeadline:
 
 
 @dataclass(frozen=True, slots=True)
+class HeldReveals:
+    """A backup has held revealed answers for a grace: the primary must not leave them out."""
+
+    request_id: RequestId
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class PrimaryDue:
+    """The primary could have moved on with a request and has not."""
+
+    request_id: RequestId
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class NewViewDue:
+    """A view was asked for, or its first slots were, and it does not come about."""
+
+    view: View
+
+
+@dataclass(frozen=True, slots=True)
+class BatchesDue:
+    """Batches of which only the digest is known were asked for and have not come."""
+
+
+@dataclass(frozen=True, slots=True)
 class CatchUp:
-    """A gap in the ledger has been open for a while: ask the peers again."""
+    """Time to tell the peers how far this replica is, and to ask for what it lacks."""
 
 
-Timer = SealGrace | RevealGrace | AnswerDeadline | CatchUp
+Timer = (
+    SealGrace
+    | RevealGrace
+    | AnswerDeadline
+    | HeldReveals
+    | PrimaryDue
+    | NewViewDue
+    | BatchesDue
+    | CatchUp
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,9 +6,11 @@ similarities are taken as claimed here; whether they are true is for embedders t
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pbft import digest
+from pbft.codec import from_plain, to_plain
+from pbft.errors import Malformed
 from pbft.keyring import Verifier
 from pbft.membership import Membership
 from pbft.messages import (
@@ -75,6 +77,20 @@ def request_fault(request: Request, policy: Policy) -> str | None:
     return None
 
 
+def answer_fault(answer: Answer, policy: Policy) -> str | None:
+    """Why an answer must not count, in a few words; None if it may."""
+    try:
+        size = len(answer.text.encode())
+        from_plain(to_plain(answer), Answer)
+    except (UnicodeEncodeError, Malformed):
+        return "answer not fit to be sent"
+    if size > policy.answer_bytes_max:
+        return "answer too long"
+    if is_abstention(answer) != (not answer.text.strip()):
+        return "answer without words"
+    return None
+
+
 def opens(reveal: AnswerReveal, commitment: AnswerCommitment) -> bool:
     """Whether the reveal is the one that was committed to."""
     return (
@@ -122,6 +138,8 @@ def check_seal(
         raise WrongItem("seal-foreign", "A seal belongs to another request.")
     if message.replica != rules.membership.primary(message.view):
         raise WrongItem("seal-not-primary", "A seal is not by the primary of its view.")
+    if earlier and message.view < earlier[-1].message.view:
+        raise WrongItem("seal-chain", "A seal is of an earlier view than the one before it.")
     previous = digest.seal_digest(earlier[-1].message) if earlier else digest.DIGEST_ZERO
     if message.number != len(earlier) or message.previous != previous:
         raise WrongItem("seal-chain", "The seals do not form a chain.")
@@ -177,6 +195,8 @@ def _check_reveals(item: Item, request_id: RequestId, rules: Rules) -> None:
             raise WrongItem("reveal-unsealed", "An answer was not sealed.")
         if not opens(message, commitment.message):
             raise WrongItem("reveal-mismatch", "An answer is not the one that was committed to.")
+        if answer_fault(message.answer, rules.policy):
+            raise WrongItem("answer", "An answer breaks the rules for answers.")
         if not rules.is_genuine(reveal):
             raise WrongItem("signature", "The signature of an answer is wrong.")
 
@@ -223,3 +243,8 @@ def outcome_of(item: Item, members: int, policy: Policy) -> Outcome:
         weight_abstained=weight_abstained,
         policy=policy,
     )
+
+
+def with_outcome(item: Item, members: int, policy: Policy) -> Item:
+    """The same item with the outcome that follows from it."""
+    return replace(item, outcome=outcome_of(item, members, policy))

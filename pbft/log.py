@@ -3,19 +3,25 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from pbft.messages import Batch, Commit, Prepare, Proposal, Signed
-from pbft.types import Digest, ReplicaId, SequenceNumber
-
-WINDOW = 256
-"""k, the distance between the watermarks: how many slots may be open at once."""
+from pbft import digest as digests
+from pbft.messages import (
+    Batch,
+    Commit,
+    DecidedSlot,
+    Prepare,
+    PreparedCertificate,
+    PrePrepare,
+    Signed,
+)
+from pbft.types import WINDOW, Digest, ReplicaId, SequenceNumber
 
 
 @dataclass(slots=True)
 class Slot:
-    """What is known of one sequence number in the current view. One vote per replica and phase."""
+    """What is known of one sequence number. One vote per replica and phase, of one view only."""
 
     sequence_number: SequenceNumber
-    proposal: Proposal | None = None
+    pre_prepare: Signed[PrePrepare] | None = None
     refused: str | None = None
     """Why this replica does not prepare the proposal; others may, and then it follows."""
     judging: bool = False
@@ -23,15 +29,22 @@ class Slot:
     prepares: dict[ReplicaId, Signed[Prepare]] = field(default_factory=dict)
     commits: dict[ReplicaId, Signed[Commit]] = field(default_factory=dict)
     prepared: bool = False
-    decided: bool = False
+    decided: DecidedSlot | None = None
+
+    certificate: PreparedCertificate | None = None
+    """The newest prepared certificate, of this view or an earlier one."""
+    contents: dict[Digest, Batch] = field(default_factory=lambda: {digests.NULL_BATCH: ()})
+    """Batches by digest: the proposal's, the certificate's, the null request's."""
 
     @property
     def digest(self) -> Digest | None:
-        return self.proposal.pre_prepare.message.digest if self.proposal else None
+        return self.pre_prepare.message.digest if self.pre_prepare else None
 
     @property
-    def batch(self) -> Batch:
-        return self.proposal.batch if self.proposal else ()
+    def batch(self) -> Batch | None:
+        """The proposed batch; None before there is a proposal, or while only its digest is known
+        from a new view."""
+        return self.contents.get(self.digest) if self.digest is not None else None
 
     def prepares_for(self, digest: Digest | None) -> list[Signed[Prepare]]:
         return [self.prepares[r] for r in sorted(self.prepares)
@@ -40,6 +53,21 @@ class Slot:
     def commits_for(self, digest: Digest | None) -> list[Signed[Commit]]:
         return [self.commits[r] for r in sorted(self.commits)
                 if self.commits[r].message.digest == digest]  # fmt: skip
+
+    def enter_view(self, pre_prepare: Signed[PrePrepare] | None) -> None:
+        """Votes count within one view; what was prepared or decided stays."""
+        self.pre_prepare = pre_prepare
+        self.refused = None
+        self.judging = False
+        self.prepares = {}
+        self.commits = {}
+        self.prepared = False
+        kept = {digests.NULL_BATCH, self.digest}
+        if self.certificate is not None:
+            kept.add(self.certificate.pre_prepare.message.digest)
+        if self.decided is not None:
+            kept.add(self.decided.commits[0].message.digest)
+        self.contents = {key: batch for key, batch in self.contents.items() if key in kept}
 
 
 class MessageLog:
@@ -63,10 +91,17 @@ class MessageLog:
     def get(self, sequence_number: SequenceNumber) -> Slot | None:
         return self._slots.get(sequence_number)
 
+    def content(self, digest: Digest) -> Batch | None:
+        """A batch that some open slot knows."""
+        for slot in self:
+            if digest in slot.contents:
+                return slot.contents[digest]
+        return None
+
     def advance(self, low_watermark: SequenceNumber) -> None:
-        """Forget every slot up to the new low watermark."""
-        self.low_watermark = low_watermark
-        for sequence_number in [s for s in self._slots if s <= low_watermark]:
+        """Forget every slot up to the new low watermark (§4.3)."""
+        self.low_watermark = max(low_watermark, self.low_watermark)
+        for sequence_number in [s for s in self._slots if s <= self.low_watermark]:
             del self._slots[sequence_number]
 
     def __iter__(self) -> Iterator[Slot]:

@@ -15,10 +15,12 @@ from pbft.schema import AtMost, Hash, Signature
 from pbft.types import (
     ANSWER_BYTES_MAX,
     BATCH_ITEMS_MAX,
+    CHAINS_MAX,
     MEMBERS_MAX,
     NAME_BYTES_MAX,
     PROMPT_BYTES_MAX,
     SEALS_MAX,
+    WINDOW,
     Digest,
     Epoch,
     ReplicaId,
@@ -216,15 +218,97 @@ class DecidedSlot:
 
 @dataclass(frozen=True, slots=True)
 class Height:
-    """How far the sender has applied the ledger; sent when a connection comes up."""
+    """How far the sender has applied the ledger and which view it is in; sent when a connection
+    comes up and from time to time, so that who is behind learns of it."""
 
     network: Hash
     applied: SequenceNumber
+    view: View
     replica: ReplicaId
 
 
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """The sender has applied every slot up to this one and holds this state (§4.3)."""
+
+    network: Hash
+    epoch: Epoch
+    sequence_number: SequenceNumber
+    state: Digest
+    replica: ReplicaId
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedCertificate:
+    """A pre-prepare and the prepares of q - 1 backups for its digest (§4.2)."""
+
+    pre_prepare: Signed[PrePrepare]
+    prepares: Annotated[tuple[Signed[Prepare], ...], AtMost(MEMBERS_MAX)]
+
+
+@dataclass(frozen=True, slots=True)
+class SealChain:
+    """All seals of one attempt, in order."""
+
+    seals: Annotated[tuple[Signed[Seal], ...], AtMost(SEALS_MAX)]
+
+
+@dataclass(frozen=True, slots=True)
+class ViewChange:
+    """The sender wants view `view` (§4.4). It takes no part in earlier views any more.
+
+    `stable` is its last stable checkpoint, with the proof; `prepared` what it has prepared above,
+    by sequence number; `chains` the seals under which it revealed answers still undecided.
+    """
+
+    network: Hash
+    epoch: Epoch
+    view: View
+    stable: SequenceNumber
+    proof: Annotated[tuple[Signed[Checkpoint], ...], AtMost(MEMBERS_MAX)]
+    prepared: Annotated[tuple[PreparedCertificate, ...], AtMost(WINDOW)]
+    chains: Annotated[tuple[SealChain, ...], AtMost(CHAINS_MAX)]
+    replica: ReplicaId
+
+
+@dataclass(frozen=True, slots=True)
+class NewView:
+    """The primary of `view` opens it: q view-changes, and the pre-prepares that follow from them
+    (§4.4). Every backup computes these again."""
+
+    network: Hash
+    epoch: Epoch
+    view: View
+    view_changes: Annotated[tuple[Signed[ViewChange], ...], AtMost(MEMBERS_MAX)]
+    pre_prepares: Annotated[tuple[Signed[PrePrepare], ...], AtMost(WINDOW)]
+    replica: ReplicaId
+
+
+@dataclass(frozen=True, slots=True)
+class BatchWanted:
+    """The sender knows a digest from a new view and lacks the batch. Needs no signature: the
+    answer proves itself."""
+
+    digest: Digest
+
+
+@dataclass(frozen=True, slots=True)
+class BatchContent:
+    batch: Batch
+
+
 SignedMessage = (
-    Request | AnswerCommitment | Seal | AnswerReveal | PrePrepare | Prepare | Commit | Height
+    Request
+    | AnswerCommitment
+    | Seal
+    | AnswerReveal
+    | PrePrepare
+    | Prepare
+    | Commit
+    | Height
+    | Checkpoint
+    | ViewChange
+    | NewView
 )
 """What a replica signs."""
 
@@ -238,7 +322,12 @@ WireMessage = (
     | Signed[Prepare]
     | Signed[Commit]
     | Signed[Height]
+    | Signed[Checkpoint]
+    | Signed[ViewChange]
+    | Signed[NewView]
     | Proposal
     | DecidedSlot
+    | BatchWanted
+    | BatchContent
 )
 """What goes over a connection."""

@@ -20,33 +20,45 @@ Deviations from the paper:
 from pbft import digest
 from pbft.codec import encode_value
 from pbft.context import Context
-from pbft.effects import Persist, Progress, Report, Send, Stage
+from pbft.effects import ArmTimer, Persist, Progress, Report, Send, Stage
+from pbft.events import BatchesDue
 from pbft.evidence import Equivocation
 from pbft.history import History
-from pbft.item import WrongItem, check_item
+from pbft.judging import Judging, number_of
 from pbft.log import MessageLog, Slot
 from pbft.messages import (
     Batch,
+    BatchContent,
+    BatchWanted,
     Commit,
     DecidedSlot,
     Item,
     Prepare,
+    PreparedCertificate,
     PrePrepare,
     Proposal,
-    Request,
     Signed,
     SlotVote,
 )
-from pbft.observation import Comparison, Observation
+from pbft.observation import Observation
 from pbft.records import Decided, Prepared, ProposalAccepted
-from pbft.types import BATCH_ITEMS_MAX, MESSAGE_BYTES_MAX, Digest, ReplicaId, SequenceNumber, View
-
-BATCH_BYTES_MAX = MESSAGE_BYTES_MAX - 64 * 1024
-"""Leaves room for a quorum of signatures, so that the decided slot fits into a frame too."""
+from pbft.types import (
+    BATCH_ITEMS_MAX,
+    MESSAGE_BYTES_MAX,
+    Digest,
+    ReplicaId,
+    RequestId,
+    SequenceNumber,
+)
 
 PROPOSALS_OPEN_MAX = 32
 """Undecided slots that a primary keeps open. Beyond it items wait and share the next batch, so
 that batches grow with the load and a lone item never waits."""
+
+BATCH_BYTES_MAX = MESSAGE_BYTES_MAX - 64 * 1024
+"""Leaves room for a quorum of signatures, so that the decided slot fits into a frame too."""
+
+FETCH_RETRY_MS = 500
 
 
 class NormalCase:
@@ -57,16 +69,19 @@ class NormalCase:
         context: Context,
         log: MessageLog,
         observation: Observation,
+        judging: Judging,
         history: History,
     ) -> None:
         self._context = context
         self._log = log
         self._observation = observation
+        self._judging = judging
         self._history = history
         self._waiting: list[Item] = []
         self._decided: list[DecidedSlot] = []
         self._last_proposed = SequenceNumber(0)
-        self.view = View(0)
+        self._fetching = False
+        self.applied = SequenceNumber(0)
 
     # --- pre-prepare ---------------------------------------------------------------------------
 
@@ -81,14 +96,16 @@ class NormalCase:
 
     def _drop_unwanted(self) -> None:
         """Items that honest backups would refuse: an asker gets one decision per number."""
-        taken = self._requests_in_slots() if self._waiting else set()
+        taken = self._judging.numbers_in_slots() if self._waiting else set()
         kept = []
         for item in self._waiting:
             request = item.request.message
-            if _number(request) in taken or self._history.is_past(request):
+            if self._history.is_past(request):
                 self._observation.close(request)
-            else:
-                taken.add(_number(request))
+            elif number_of(request) not in taken:
+                # A round that is not decided is never closed: the request may come again, and
+                # the answer that was committed to must still be known then.
+                taken.add(number_of(request))
                 kept.append(item)
         self._waiting = kept
 
@@ -104,11 +121,18 @@ class NormalCase:
         return tuple(batch)
 
     def _may_propose(self) -> bool:
-        undecided = sum(1 for slot in self._log if slot.proposal and not slot.decided)
-        return undecided < PROPOSALS_OPEN_MAX and self._log.in_window(self._next_number())
+        open_slots = [s for s in self._log if s.pre_prepare and not s.decided]
+        return (
+            self._context.active
+            # What was taken over from earlier views may hold the same requests.
+            and all(slot.batch is not None for slot in open_slots)
+            and len(open_slots) < PROPOSALS_OPEN_MAX
+            and self._log.in_window(self._next_number())
+        )
 
     def _next_number(self) -> SequenceNumber:
-        return SequenceNumber(max(self._last_proposed, self._log.low_watermark) + 1)
+        last = max(self._last_proposed, self._log.low_watermark, self.applied)
+        return SequenceNumber(last + 1)
 
     def _propose(self, batch: Batch) -> None:
         context = self._context
@@ -117,7 +141,7 @@ class NormalCase:
             PrePrepare(
                 network=context.network,
                 epoch=context.members.epoch,
-                view=self.view,
+                view=context.view,
                 sequence_number=self._last_proposed,
                 digest=digest.batch_digest(tuple(digest.item_digest(item) for item in batch)),
                 replica=context.me,
@@ -127,71 +151,47 @@ class NormalCase:
         context.emit(Persist(ProposalAccepted(proposal)))
         context.broadcast(proposal)
         slot = self._log.slot(self._last_proposed)
-        slot.proposal = proposal
+        self._keep(slot, proposal)
         self._note(slot, Stage.PROPOSED, context.me)
+        self._mark_proposed(slot)
         self._advance(slot)
+
+    @staticmethod
+    def _keep(slot: Slot, proposal: Proposal) -> None:
+        slot.pre_prepare = proposal.pre_prepare
+        slot.contents[proposal.pre_prepare.message.digest] = proposal.batch
+
+    def _mark_proposed(self, slot: Slot) -> None:
+        for item in slot.batch or ():
+            self._observation.mark_proposed(digest.request_id(item.request.message), item.attempt)
 
     def on_proposal(self, source: ReplicaId, proposal: Proposal) -> None:
         """Upon receiving a pre-prepare with its batch: accept it into the slot, then judge it."""
         message = proposal.pre_prepare.message
         slot = self._slot_for(source, message)
-        if slot is None or (slot.decided and slot.proposal is None):
+        if slot is None or (slot.decided is not None and slot.pre_prepare is None):
             return  # it was learned as decided, before its pre-prepare came
-        if slot.proposal is not None and slot.proposal.pre_prepare == proposal.pre_prepare:
+        if slot.pre_prepare is not None and slot.pre_prepare.message == message:
             return
-        if message.replica != self._context.members.primary(self.view):
+        if message.replica != self._context.primary:
             self._context.refuse(source, "not-primary")
         elif message.replica == self._context.me or not self._context.is_genuine(
             proposal.pre_prepare
         ):
             self._context.refuse(source, "signature")
-        elif slot.proposal is not None:
-            self._context.emit(
-                Report(Equivocation(slot.proposal.pre_prepare, proposal.pre_prepare))
-            )
+        elif slot.pre_prepare is not None:
+            self._context.emit(Report(Equivocation(slot.pre_prepare, proposal.pre_prepare)))
         elif message.digest != _digest_of(proposal.batch):
             self._context.refuse(source, "digest")
         else:
-            slot.proposal = proposal
+            self._keep(slot, proposal)
             slot.judging = True
-            self._check(source, slot)
+            if fault := self._judging.check(source, slot):
+                self._refuse_proposal(source, slot, fault)
+            else:
+                self._note(slot, Stage.PROPOSED, self._context.primary)
+            self._mark_proposed(slot)
             self._advance(slot)
-
-    def _check(self, source: ReplicaId, slot: Slot) -> None:
-        """Everything about the batch that needs no measurement."""
-        seen = self._requests_in_slots(but=slot)
-        if not slot.batch:
-            self._refuse_proposal(source, slot, "batch-empty")
-        for item in slot.batch:
-            try:
-                request_id = check_item(item, self._context.rules)
-            except WrongItem as wrong:
-                self._refuse_proposal(source, slot, wrong.reason)
-                return
-            number = _number(item.request.message)
-            if number in seen or self._history.is_past(item.request.message):
-                self._refuse_proposal(source, slot, "request-twice")
-                return
-            seen.add(number)
-            if item.attempt != 0:
-                self._refuse_proposal(source, slot, "attempt")
-                return
-            weights = tuple(self._context.weights[r.message.replica] for r in item.reveals)
-            if item.weights != weights:
-                self._refuse_proposal(source, slot, "weights")
-                return
-            if not self._observation.adopt(source, item, request_id):
-                self._refuse_proposal(source, slot, "seal-conflict")
-                return
-        self._note(slot, Stage.PROPOSED, self._context.members.primary(self.view))
-
-    def _requests_in_slots(self, but: Slot | None = None) -> set[tuple[ReplicaId, int]]:
-        return {
-            _number(item.request.message)
-            for other in self._log
-            if other is not but and not other.decided and not other.refused
-            for item in other.batch
-        }
 
     def _refuse_proposal(self, source: ReplicaId, slot: Slot, reason: str) -> None:
         slot.refused = reason
@@ -206,33 +206,21 @@ class NormalCase:
             if slot.judging:
                 self._advance(slot)
 
-    def _judge(self, slot: Slot) -> None:
-        """Prepares the proposal once all its matrices are measured and close enough."""
-        for item in slot.batch:
-            request_id = digest.request_id(item.request.message)
-            own = self._observation.comparison_for(request_id, item)
-            if own is None:
-                return
-            if fault := judge(item, own, self._context.policy.similarity_tolerance_bp):
-                primary = self._context.members.primary(self.view)
-                self._refuse_proposal(primary, slot, fault)
-                return
-        slot.judging = False
-        self._prepare(slot)
-
     # --- prepare -------------------------------------------------------------------------------
 
     def _prepare(self, slot: Slot) -> None:
-        if slot.proposal is None:
+        if slot.pre_prepare is None or slot.batch is None:
             return
-        self._context.emit(Persist(ProposalAccepted(slot.proposal)))
-        prepare = self._own_prepare(slot.proposal)
-        self._context.broadcast(prepare)
-        slot.prepares[self._context.me] = prepare
+        self._context.emit(Persist(ProposalAccepted(Proposal(slot.pre_prepare, slot.batch))))
+        self._vote(slot, slot.pre_prepare.message)
         self._advance(slot)
 
-    def _own_prepare(self, proposal: Proposal) -> Signed[Prepare]:
-        message = proposal.pre_prepare.message
+    def _vote(self, slot: Slot, message: PrePrepare) -> None:
+        prepare = self._own_prepare(message)
+        self._context.broadcast(prepare)
+        slot.prepares[self._context.me] = prepare
+
+    def _own_prepare(self, message: PrePrepare) -> Signed[Prepare]:
         return self._context.sign(
             Prepare(
                 network=message.network,
@@ -248,7 +236,7 @@ class NormalCase:
         slot = self._slot_for(source, signed.message)
         if slot is None:
             return
-        if signed.message.replica == self._context.members.primary(self.view):
+        if signed.message.replica == self._context.primary:
             # Its proposal is its prepare; a second vote would make one node count twice.
             self._context.refuse(source, "prepare-by-primary")
             return
@@ -259,19 +247,19 @@ class NormalCase:
     # --- commit --------------------------------------------------------------------------------
 
     def _commit(self, slot: Slot) -> None:
-        if slot.proposal is None:
+        if slot.pre_prepare is None or slot.batch is None:
             return
-        me = self._context.me
-        if slot.proposal.pre_prepare.message.replica != me and me not in slot.prepares:
+        if not self._is_mine(slot) and self._context.me not in slot.prepares:
             # We follow the quorum without judging. The others may not have seen the prepares
             # that we saw, and would lack ours.
-            self._context.emit(Persist(ProposalAccepted(slot.proposal)))
-            slot.prepares[me] = self._own_prepare(slot.proposal)
-            self._context.broadcast(slot.prepares[me])
+            self._context.emit(Persist(ProposalAccepted(Proposal(slot.pre_prepare, slot.batch))))
+            self._vote(slot, slot.pre_prepare.message)
+        prepares = tuple(slot.prepares_for(slot.digest))
         slot.prepared = True
         slot.judging = False
-        self._context.emit(Persist(Prepared(slot.proposal, tuple(slot.prepares_for(slot.digest)))))
-        commit = self._own_commit(slot.proposal.pre_prepare.message)
+        slot.certificate = PreparedCertificate(slot.pre_prepare, prepares)
+        self._context.emit(Persist(Prepared(Proposal(slot.pre_prepare, slot.batch), prepares)))
+        commit = self._own_commit(slot.pre_prepare.message)
         self._context.broadcast(commit)
         slot.commits[self._context.me] = commit
         self._note(slot, Stage.PREPARED, self._context.me)
@@ -300,25 +288,27 @@ class NormalCase:
 
     def _advance(self, slot: Slot) -> None:
         """Does the next thing that the slot's contents allow."""
-        if slot.proposal is None or slot.decided:
+        if slot.batch is None or self._context.recovering:
             return
         quorum = self._context.members.quorum
         if not slot.prepared and len(slot.prepares_for(slot.digest)) >= quorum - 1:
             self._commit(slot)
+        if slot.decided is not None:
+            return  # taken over from an earlier view: we vote for those who missed it
         commits = slot.commits_for(slot.digest)
         if len(commits) >= quorum:
-            self._decide(slot, tuple(commits))
-        elif slot.judging:
-            self._judge(slot)
+            self._decide(slot, DecidedSlot(slot.batch, tuple(commits)))
+        elif slot.judging and self._judging.is_measured(slot):
+            if fault := self._judging.verdict(slot):
+                self._refuse_proposal(self._context.primary, slot, fault)
+            else:
+                slot.judging = False
+                self._prepare(slot)
 
-    def _decide(self, slot: Slot, commits: tuple[Signed[Commit], ...]) -> None:
-        slot.decided = True
+    def _decide(self, slot: Slot, decided: DecidedSlot) -> None:
+        slot.decided = decided
         slot.judging = False
-        decided = DecidedSlot(slot.batch, commits)
         self._context.emit(Persist(Decided(decided)))
-        if self._context.me not in slot.commits and slot.proposal is not None:
-            # The others may not have seen the commits that we saw.
-            self._context.broadcast(self._own_commit(slot.proposal.pre_prepare.message))
         self._decided.append(decided)
         self._note(slot, Stage.DECIDED, self._context.me)
 
@@ -333,7 +323,7 @@ class NormalCase:
             self._context.refuse(source, "network")
         elif message.epoch != self._context.members.epoch:
             self._context.refuse(source, "epoch")
-        elif message.view != self.view:
+        elif message.view != self._context.view or not self._context.active:
             self._context.refuse(source, "view")
         elif message.sequence_number <= self._log.low_watermark:
             return None  # decided and applied; the last votes of a slot always come too late
@@ -350,7 +340,7 @@ class NormalCase:
         signed: Signed[Prepare] | Signed[Commit],
     ) -> bool:
         """Whether a genuine vote is the replica's first; a second, different one is evidence."""
-        if held == signed:
+        if held is not None and held.message == signed.message:
             return False
         if not self._context.is_genuine(signed):
             self._context.refuse(source, "signature")
@@ -361,79 +351,151 @@ class NormalCase:
         return True
 
     def _note(self, slot: Slot, stage: Stage, replica: ReplicaId) -> None:
-        for item in slot.batch:
+        for item in slot.batch or ():
             request_id = digest.request_id(item.request.message)
             self._context.emit(Progress(request_id, stage, replica))
+
+    # --- views ---------------------------------------------------------------------------------
+
+    def leave_view(self) -> None:
+        """No votes until a view is entered."""
+        self._waiting.clear()
+
+    def enter_view(
+        self, pre_prepares: tuple[Signed[PrePrepare], ...], last: SequenceNumber
+    ) -> None:
+        """Votes again for what earlier views may have decided, without judging it again.
+
+        `last` is the last number taken over; new proposals come after it.
+        """
+        self._last_proposed = last
+        proposed = {p.message.sequence_number: p for p in pre_prepares}
+        for number in proposed:
+            if self._log.in_window(number):
+                self._log.slot(number)
+        is_primary = self._context.primary == self._context.me
+        for slot in self._log:
+            slot.enter_view(proposed.get(slot.sequence_number))
+            if slot.pre_prepare is not None and not is_primary:
+                self._vote(slot, slot.pre_prepare.message)
+        for slot in self._log:
+            self._advance(slot)
+        self._fetch()
+
+    def requests_taken_over(self) -> set[RequestId]:
+        """Requests in slots that are proposed and not decided."""
+        return {
+            digest.request_id(item.request.message)
+            for slot in self._log
+            if slot.decided is None
+            for item in slot.batch or ()
+        }
+
+    def _fetch(self) -> None:
+        """Asks for batches of which only the digest is known."""
+        missing = [s for s in self._log if s.pre_prepare is not None and s.batch is None]
+        for slot in missing:
+            if slot.digest is not None:
+                self._context.broadcast(BatchWanted(slot.digest))
+        self._fetching = bool(missing)
+        if missing:
+            self._context.emit(ArmTimer(BatchesDue(), FETCH_RETRY_MS))
+
+    def on_batches_due(self) -> None:
+        if self._fetching:
+            self._fetch()
+
+    def on_batch_wanted(self, source: ReplicaId, wanted: BatchWanted) -> None:
+        batch = self._log.content(wanted.digest)
+        if batch is not None:
+            self._context.emit(Send(source, BatchContent(batch)))
+
+    def on_batch_content(self, source: ReplicaId, content: BatchContent) -> None:
+        known = _digest_of(content.batch)
+        wanted = [s for s in self._log if s.digest == known and s.batch is None]
+        if not wanted:
+            self._context.refuse(source, "batch-unwanted")
+        for slot in wanted:
+            slot.contents[known] = content.batch
+            self._mark_proposed(slot)
+            self._advance(slot)
 
     # --- recovery and reconnection -------------------------------------------------------------
 
     def restore_proposal(self, proposal: Proposal) -> None:
+        """Of the current view: it is in its slot, and our vote with it. Of an earlier one: its
+        contents may be wanted."""
         message = proposal.pre_prepare.message
         if not self._log.in_window(message.sequence_number):
             return
         slot = self._log.slot(message.sequence_number)
-        slot.proposal = proposal
-        me = self._context.me
-        if message.replica == me:
+        slot.contents[message.digest] = proposal.batch
+        if message.view != self._context.view or not self._context.active:
+            return
+        slot.pre_prepare = proposal.pre_prepare
+        self._mark_proposed(slot)
+        if message.replica == self._context.me:
             self._last_proposed = max(self._last_proposed, message.sequence_number)
-            for item in proposal.batch:
-                request_id = digest.request_id(item.request.message)
-                self._observation.restore_proposed(request_id, item.attempt)
         else:
-            slot.prepares[me] = self._own_prepare(proposal)
+            slot.prepares[self._context.me] = self._own_prepare(message)
 
     def restore_prepared(self, record: Prepared) -> None:
         message = record.pre_prepare
         if not self._log.in_window(message.sequence_number):
             return
+        self.restore_proposal(record.proposal)
         slot = self._log.slot(message.sequence_number)
-        slot.proposal = record.proposal
-        slot.prepared = True
-        for prepare in record.prepares:
-            slot.prepares[prepare.message.replica] = prepare
-        slot.commits[self._context.me] = self._own_commit(message)
+        slot.certificate = PreparedCertificate(record.proposal.pre_prepare, record.prepares)
+        if message.view == self._context.view and self._context.active:
+            slot.prepared = True
+            for prepare in record.prepares:
+                slot.prepares[prepare.message.replica] = prepare
+            slot.commits[self._context.me] = self._own_commit(message)
 
-    def restore_decided(self, sequence_number: SequenceNumber) -> None:
-        if self._log.in_window(sequence_number):
-            self._log.slot(sequence_number).decided = True
-        self._last_proposed = max(self._last_proposed, sequence_number)
+    def restore_decided(self, slot: DecidedSlot) -> None:
+        if self._log.in_window(slot.sequence_number):
+            held = self._log.slot(slot.sequence_number)
+            held.decided = slot
+            held.contents[slot.commits[0].message.digest] = slot.batch
 
     def resume(self) -> None:
+        """Recovery is over: what the log left open moves on."""
         for slot in self._log:
             self._advance(slot)
+        self._fetch()
 
     def resend(self, replica: ReplicaId) -> None:
         """A connection came up: repeat to that peer what we said about undecided slots."""
         me = self._context.me
         for slot in self._log:
-            if slot.decided:
+            if slot.sequence_number <= self.applied:
                 continue
-            if slot.proposal is not None and slot.proposal.pre_prepare.message.replica == me:
-                self._context.emit(Send(replica, slot.proposal))
+            ours = slot.pre_prepare if self._is_mine(slot) else None
+            if ours is not None and slot.batch is not None:
+                self._context.emit(Send(replica, Proposal(ours, slot.batch)))
             if me in slot.prepares:
                 self._context.emit(Send(replica, slot.prepares[me]))
             if me in slot.commits:
                 self._context.emit(Send(replica, slot.commits[me]))
 
+    def _is_mine(self, slot: Slot) -> bool:
+        return slot.pre_prepare is not None and slot.pre_prepare.message.replica == self._context.me
 
-def judge(item: Item, own: Comparison, tolerance_bp: int) -> str | None:
-    """Why the claimed matrix is not what this replica measured; None if it is close enough.
-
-    Only similarities are subject to tolerance. Contradictions are found by rules that give the
-    same result everywhere, so that they must match exactly.
-    """
-    if item.contradictions != own.contradictions:
-        return "contradictions"
-    if any(
-        abs(claimed - measured) > tolerance_bp
-        for claimed, measured in zip(item.similarities_bp, own.similarities_bp, strict=True)
-    ):
-        return "similarity"
-    return None
-
-
-def _number(request: Request) -> tuple[ReplicaId, int]:
-    return request.replica, request.number
+    def live_records(self) -> list[ProposalAccepted | Prepared | Decided]:
+        """What the log must still hold about slots above the stable checkpoint."""
+        me = self._context.me
+        records: list[ProposalAccepted | Prepared | Decided] = []
+        for slot in self._log:
+            if slot.certificate is not None:
+                message = slot.certificate.pre_prepare
+                batch = slot.contents[message.message.digest]
+                records.append(Prepared(Proposal(message, batch), slot.certificate.prepares))
+            accepted = me in slot.prepares or self._is_mine(slot)
+            if accepted and not slot.prepared and slot.pre_prepare and slot.batch is not None:
+                records.append(ProposalAccepted(Proposal(slot.pre_prepare, slot.batch)))
+            if slot.decided is not None:
+                records.append(Decided(slot.decided))
+        return records
 
 
 def _digest_of(batch: Batch) -> Digest:

@@ -8,6 +8,9 @@ quorum of them and the grace has passed, it has them compared, computes the outc
 item on to be proposed (`normal_case`). If too few sealed replicas reveal, it seals again with
 later commitments.
 
+When a view is entered, the seals are those that its view-changes carry; all else stays, and the
+new primary goes on from there.
+
 An answer that was not committed before its seal cannot have been copied from one revealed after
 it. Replicas vote over sets of signed answers because two honest models never write the same bytes
 (Castro and Liskov 1999, §4.6).
@@ -16,9 +19,8 @@ Deviations from the paper: requests come from members on behalf of their users, 
 the phase does not exist in the paper, which leaves non-deterministic services one paragraph.
 """
 
-from dataclasses import dataclass, field
-
 from pbft import digest
+from pbft.answering import NO_SALT, abstention, own_commitment, own_reveal
 from pbft.context import Context
 from pbft.effects import (
     ArmTimer,
@@ -37,6 +39,8 @@ from pbft.events import (
     AnswerDeadline,
     AnswerReady,
     AnswersCompared,
+    HeldReveals,
+    PrimaryDue,
     RevealGrace,
     SealGrace,
 )
@@ -44,86 +48,40 @@ from pbft.evidence import Equivocation
 from pbft.history import History
 from pbft.item import (
     WrongItem,
+    answer_fault,
     check_seal,
-    commitment_of,
     opens,
-    outcome_of,
     request_fault,
     sealed_commitments,
     voters,
+    with_outcome,
 )
 from pbft.messages import (
     Answer,
     AnswerCommitment,
     AnswerReveal,
-    Finish,
     Item,
     Request,
     Seal,
+    SealChain,
     Signed,
 )
-from pbft.outcome import Contradiction, Outcome, Status, pair_count
-from pbft.policy import Policy
+from pbft.outcome import NO_VOTES, pair_count
 from pbft.records import AnswerDrawn, RequestAccepted, Sealed
-from pbft.types import SEALS_MAX, ReplicaId, RequestId, View
-
-ROUNDS_AHEAD_MAX = 256
-"""Rounds of which a peer's messages arrived before the request itself, per peer."""
-
-_NO_SALT = bytes(32)
-
-
-@dataclass(frozen=True, slots=True)
-class Comparison:
-    """Own measurement of a set of answers."""
-
-    similarities_bp: tuple[int, ...]
-    contradictions: tuple[Contradiction, ...]
-
-
-@dataclass(slots=True)
-class Round:
-    """One attempt to answer one request."""
-
-    request_id: RequestId
-    attempt: int
-    opened_by: ReplicaId
-    request: Signed[Request] | None = None
-    drawn: AnswerDrawn | None = None
-    commitments: dict[ReplicaId, Signed[AnswerCommitment]] = field(default_factory=dict)
-    seals: tuple[Signed[Seal], ...] = ()
-    reveals: dict[ReplicaId, Signed[AnswerReveal]] = field(default_factory=dict)
-    comparisons: dict[tuple[ReplicaId, ...], Comparison | None] = field(default_factory=dict)
-    """By the replicas compared; None while the measurement is under way."""
-    grace_armed: bool = False
-    grace_over: bool = False
-    handed_on: bool = False
-    """The primary has proposed the item, or is about to."""
-
-    @property
-    def key(self) -> tuple[RequestId, int]:
-        return self.request_id, self.attempt
-
-    def revealed(self) -> list[Signed[AnswerReveal]]:
-        """Reveals that open a sealed commitment, in order of replica."""
-        sealed = sealed_commitments(self.seals)
-        return [
-            self.reveals[replica]
-            for replica in sorted(self.reveals)
-            if replica in sealed and opens(self.reveals[replica].message, sealed[replica].message)
-        ]
+from pbft.round import Chain, Comparison, Round, RoundKey, Rounds
+from pbft.types import CHAINS_MAX, SEALS_MAX, ReplicaId, RequestId
+from pbft.watch import Watch
 
 
 class Observation:
     """All rounds that are not decided yet."""
 
-    def __init__(self, context: Context, history: History) -> None:
+    def __init__(self, context: Context, history: History, rounds: Rounds, watch: Watch) -> None:
         self._context = context
         self._history = history
-        self._rounds: dict[tuple[RequestId, int], Round] = {}
+        self._rounds = rounds
+        self._watch = watch
         self._ready: list[Item] = []
-        self._away: set[ReplicaId] = set()
-        self.view = View(0)
 
     # --- requests ------------------------------------------------------------------------------
 
@@ -140,12 +98,12 @@ class Observation:
         signed = self._context.sign(request)
         self._open(signed, request_id)
         self._context.broadcast(signed)
-        self._draw(self._rounds[request_id, 0])
+        self._draw(self._rounds.open((request_id, 0), request.replica))
 
     def on_request(self, source: ReplicaId, signed: Signed[Request]) -> None:
         request = signed.message
         request_id = digest.request_id(request)
-        known = self._rounds.get((request_id, 0))
+        known = self._rounds.get(request_id, 0)
         if self._history.is_decided(request) or (known and known.request):
             return
         if request.replica == self._context.me or not self._context.is_genuine(signed):
@@ -155,16 +113,12 @@ class Observation:
             self._context.refuse(source, "request")
         else:
             self._open(signed, request_id)
-            round_ = self._rounds[request_id, 0]
+            round_ = self._rounds.open((request_id, 0), request.replica)
             self._draw(round_)
             self._advance(round_)
 
     def _request_fault(self, request: Request, open_max: int) -> str | None:
-        open_requests = sum(
-            1
-            for round_ in self._rounds.values()
-            if round_.request and round_.request.message.replica == request.replica
-        )
+        open_requests = self._rounds.of_asker(request.replica)
         if open_requests >= open_max:
             return (
                 f"{open_requests} questions of this node are still being answered; "
@@ -194,26 +148,21 @@ class Observation:
     # --- commitments ---------------------------------------------------------------------------
 
     def on_answer_ready(self, event: AnswerReady) -> None:
-        round_ = self._rounds.get((event.request_id, event.attempt))
+        round_ = self._rounds.get(event.request_id, event.attempt)
         if round_ is None or round_.drawn is not None:
             return  # decided without us, or after our deadline
         answer = event.answer
-        try:
-            size = len(answer.text.encode())
-        except UnicodeEncodeError:
-            answer = _abstention("answer not Unicode", answer.model, answer.elapsed_ms)
-        else:
-            if size > self._context.policy.answer_bytes_max:
-                answer = _abstention("answer too long", answer.model, answer.elapsed_ms)
+        if fault := answer_fault(answer, self._context.policy):
+            answer = abstention(fault, event.answer.elapsed_ms)
         self._commit_to(round_, answer, event.salt)
 
     def on_answer_deadline(self, timer: AnswerDeadline) -> None:
-        round_ = self._rounds.get((timer.request_id, timer.attempt))
+        round_ = self._rounds.get(timer.request_id, timer.attempt)
         if round_ is None or round_.request is None or round_.drawn is not None:
             return
         # An abstention hides nothing, so that it needs no salt.
         timeout_ms = round_.request.message.timeout_ms
-        self._commit_to(round_, _abstention("out of time", "", timeout_ms), _NO_SALT)
+        self._commit_to(round_, abstention("out of time", timeout_ms), NO_SALT)
 
     def _commit_to(self, round_: Round, answer: Answer, salt: bytes) -> None:
         round_.drawn = AnswerDrawn(*round_.key, answer, salt)
@@ -222,29 +171,17 @@ class Observation:
             # On disk before anyone hears of it: from now on this is our answer.
             Persist(round_.drawn),
         )
-        commitment = self._own_commitment(round_.drawn)
+        commitment = own_commitment(self._context, round_.drawn)
         self._context.broadcast(commitment)
         self._add_commitment(round_, commitment)
 
-    def _own_commitment(self, drawn: AnswerDrawn) -> Signed[AnswerCommitment]:
-        context = self._context
-        return context.sign(
-            AnswerCommitment(
-                network=context.network,
-                request_id=drawn.request_id,
-                attempt=drawn.attempt,
-                commitment=commitment_of(self._own_reveal(drawn)),
-                replica=context.me,
-            )
-        )
-
     def on_commitment(self, source: ReplicaId, signed: Signed[AnswerCommitment]) -> None:
         message = signed.message
-        round_ = self._round_for(source, message.request_id, message.attempt)
+        round_ = self._rounds.for_message(source, message.request_id, message.attempt)
         if round_ is None:
             return
         held = round_.commitments.get(message.replica)
-        if held == signed:
+        if held is not None and held.message == message:
             return
         if not self._context.is_genuine(signed):
             self._context.refuse(source, "signature")
@@ -261,7 +198,7 @@ class Observation:
     # --- seals ---------------------------------------------------------------------------------
 
     def on_seal_grace(self, timer: SealGrace) -> None:
-        round_ = self._rounds.get((timer.request_id, timer.attempt))
+        round_ = self._rounds.get(timer.request_id, timer.attempt)
         if round_ is not None and not round_.seals and self._leads(round_):
             self._seal(round_)
 
@@ -279,7 +216,7 @@ class Observation:
                 network=context.network,
                 request_id=round_.request_id,
                 attempt=round_.attempt,
-                view=self.view,
+                view=context.view,
                 number=len(round_.seals),
                 previous=(
                     digest.seal_digest(round_.seals[-1].message)
@@ -295,15 +232,17 @@ class Observation:
             CancelTimer(SealGrace(*round_.key)),
             ArmTimer(RevealGrace(*round_.key), context.policy.reveal_grace_ms),
         )
+        context.emit(Persist(Sealed(seal)))
+        context.broadcast(seal)
         self._take_seal(round_, seal)
         self._advance(round_)
 
     def on_seal(self, source: ReplicaId, signed: Signed[Seal]) -> None:
         message = signed.message
-        round_ = self._round_for(source, message.request_id, message.attempt)
+        round_ = self._rounds.for_message(source, message.request_id, message.attempt)
         if round_ is None:
             return
-        if message.view != self.view:
+        if message.view != self._context.view or not self._context.active:
             self._context.refuse(source, "view")
         elif message.number < len(round_.seals):
             self._compare_seals(source, round_.seals[message.number], signed)
@@ -311,11 +250,11 @@ class Observation:
             self._extend_seals(source, round_, (*round_.seals, signed))
 
     def _compare_seals(self, source: ReplicaId, held: Signed[Seal], signed: Signed[Seal]) -> None:
-        if held == signed:
+        if held.message == signed.message:
             return
         if not self._context.is_genuine(signed):
             self._context.refuse(source, "signature")
-        elif held.message.replica == signed.message.replica:
+        elif held.message.view == signed.message.view:
             self._context.emit(Report(Equivocation(held, signed)))
         else:
             self._context.refuse(source, "seal-not-primary")
@@ -326,7 +265,7 @@ class Observation:
         """Takes the seals of `seals` that the round lacks; False if they do not fit."""
         common = min(len(seals), len(round_.seals))
         for held, claimed in zip(round_.seals[:common], seals[:common], strict=True):
-            if held != claimed:
+            if held.message != claimed.message:
                 self._compare_seals(source, held, claimed)
                 return False
         for number in range(common, len(seals)):
@@ -335,30 +274,27 @@ class Observation:
             except WrongItem as wrong:
                 self._context.refuse(source, wrong.reason)
                 return False
+            self._context.emit(Persist(Sealed(seals[number])))
             self._take_seal(round_, seals[number])
         self._advance(round_)
         return True
 
     def _take_seal(self, round_: Round, seal: Signed[Seal]) -> None:
-        self._context.emit(Persist(Sealed(seal)))
-        if seal.message.replica == self._context.me:
-            self._context.broadcast(seal)
         round_.seals += (seal,)
         self._context.emit(Progress(round_.request_id, Stage.SEALED, seal.message.replica))
         for commitment in seal.message.commitments:
             held = round_.commitments.setdefault(commitment.message.replica, commitment)
-            if held != commitment:
+            if held.message != commitment.message:
                 self._context.emit(Report(Equivocation(held, commitment)))
         self._reveal(round_, seal)
+        self._watch.hold_reveals(round_)
 
     def on_peer_down(self, replica: ReplicaId) -> None:
-        """Nobody waits for a commitment that can't come."""
-        self._away.add(replica)
-        for round_ in list(self._rounds.values()):
+        """Nobody waits for a commitment that can't come, nor long for an absent primary."""
+        for round_ in self._rounds:
+            if replica == self._context.primary:
+                round_.due = None
             self._advance(round_)
-
-    def on_peer_up(self, replica: ReplicaId) -> None:
-        self._away.discard(replica)
 
     # --- reveals -------------------------------------------------------------------------------
 
@@ -366,23 +302,13 @@ class Observation:
         me = self._context.me
         named = any(commitment.message.replica == me for commitment in seal.message.commitments)
         if named and round_.drawn is not None:
-            reveal = self._context.sign(self._own_reveal(round_.drawn))
+            reveal = own_reveal(self._context, round_.drawn)
             self._context.broadcast(reveal)
             self._add_reveal(round_, reveal)
 
-    def _own_reveal(self, drawn: AnswerDrawn) -> AnswerReveal:
-        return AnswerReveal(
-            network=self._context.network,
-            request_id=drawn.request_id,
-            attempt=drawn.attempt,
-            answer=drawn.answer,
-            salt=drawn.salt,
-            replica=self._context.me,
-        )
-
     def on_reveal(self, source: ReplicaId, signed: Signed[AnswerReveal]) -> None:
         message = signed.message
-        round_ = self._round_for(source, message.request_id, message.attempt)
+        round_ = self._rounds.for_message(source, message.request_id, message.attempt)
         if round_ is None:
             return
         held = round_.reveals.get(message.replica)
@@ -394,8 +320,8 @@ class Observation:
             self._context.refuse(source, "signature")
         elif commitment is None or not opens(message, (sealed or commitment).message):
             self._context.refuse(source, "reveal-mismatch")
-        elif len(message.answer.text.encode()) > self._context.policy.answer_bytes_max:
-            self._context.refuse(source, "answer-size")
+        elif answer_fault(message.answer, self._context.policy):
+            self._context.refuse(source, "answer")
         else:
             self._add_reveal(round_, signed)
             self._advance(round_)
@@ -405,7 +331,7 @@ class Observation:
         self._context.emit(Progress(round_.request_id, Stage.REVEALED, signed.message.replica))
 
     def on_reveal_grace(self, timer: RevealGrace) -> None:
-        round_ = self._rounds.get((timer.request_id, timer.attempt))
+        round_ = self._rounds.get(timer.request_id, timer.attempt)
         if round_ is not None:
             round_.grace_over = True
             self._advance(round_)
@@ -413,14 +339,15 @@ class Observation:
     # --- moving on -----------------------------------------------------------------------------
 
     def _leads(self, round_: Round) -> bool:
-        return (
-            round_.request is not None
-            and not round_.handed_on
-            and self._context.members.primary(self.view) == self._context.me
-        )
+        return round_.request is not None and not round_.handed_on and self._context.leads
 
     def _advance(self, round_: Round) -> None:
-        """Does the next thing that the round's contents allow."""
+        """Does the next thing that the round's contents allow, and watches the primary do it."""
+        if not self._context.recovering:
+            self._move(round_)
+            self._watch.look(round_)
+
+    def _move(self, round_: Round) -> None:
         if not round_.seals:
             if self._leads(round_):
                 self._advance_to_seal(round_)
@@ -443,7 +370,7 @@ class Observation:
         members = self._context.members
         if len(round_.commitments) < members.quorum:
             return
-        if all(r in round_.commitments or r in self._away for r in members.replicas):
+        if all(r in round_.commitments or r in self._context.away for r in members.replicas):
             self._seal(round_)
         elif not round_.grace_armed:
             round_.grace_armed = True
@@ -470,7 +397,7 @@ class Observation:
     def on_compared(self, event: AnswersCompared) -> None:
         if len(event.similarities_bp) != pair_count(len(event.replicas)):
             raise InvariantViolation("the driver compared other answers than it was asked to")
-        round_ = self._rounds.get((event.request_id, event.attempt))
+        round_ = self._rounds.get(event.request_id, event.attempt)
         if round_ is not None:
             round_.comparisons[event.replicas] = Comparison(
                 event.similarities_bp, event.contradictions
@@ -483,7 +410,6 @@ class Observation:
             return
         round_.handed_on = True
         self._context.emit(CancelTimer(RevealGrace(*round_.key)))
-        members = self._context.members
         item = Item(
             request=round_.request,
             attempt=round_.attempt,
@@ -492,14 +418,64 @@ class Observation:
             weights=tuple(self._context.weights[r.message.replica] for r in revealed),
             similarities_bp=comparison.similarities_bp,
             contradictions=comparison.contradictions,
-            outcome=_UNDECIDED,
+            outcome=NO_VOTES,  # until it is computed below
         )
-        self._ready.append(with_outcome(item, members.n, self._context.policy))
+        self._ready.append(with_outcome(item, self._context.members.n, self._context.policy))
 
     def take_ready(self) -> list[Item]:
         """Items that the primary should propose; each is given out once."""
         ready, self._ready = self._ready, []
         return ready
+
+    # --- views ---------------------------------------------------------------------------------
+
+    def leave_view(self) -> None:
+        """Until a view is entered nobody leads; answers go on coming in."""
+        self._ready.clear()
+        for round_ in self._rounds:
+            self._watch.look(round_)
+
+    def enter_view(self, chains: dict[RoundKey, Chain], taken_over: set[RequestId]) -> None:
+        """Goes on from the view-changes' seals. `taken_over`: requests in slots of the new view."""
+        primary = self._context.primary
+        for key in chains:
+            if not self._history.is_decided_id(key[0]):
+                self._rounds.open(key, primary)
+        for round_ in self._rounds:
+            round_.handed_on = round_.proposed = round_.request_id in taken_over
+            round_.grace_armed = round_.grace_over = False
+            round_.held = round_.owed = frozenset()
+            round_.due = None
+            self._replace_seals(round_, chains.get(round_.key, ()))
+            if round_.request is not None and primary != self._context.me:
+                self._context.emit(Send(primary, round_.request))
+            if round_.seals and self._leads(round_):
+                grace_ms = self._context.policy.reveal_grace_ms
+                self._context.emit(ArmTimer(RevealGrace(*round_.key), grace_ms))
+            self._advance(round_)
+
+    def _replace_seals(self, round_: Round, chain: Chain) -> None:
+        if round_.seals != chain:
+            round_.seals = ()
+            round_.comparisons.clear()  # they may be of other answers of the same replicas
+            for seal in chain:
+                self._take_seal(round_, seal)
+
+    def chains(self) -> tuple[SealChain, ...]:
+        """The seals of undecided requests, for a view-change."""
+        sealed = sorted((r for r in self._rounds if r.seals), key=lambda round_: round_.key)
+        return tuple(SealChain(round_.seals) for round_ in sealed[:CHAINS_MAX])
+
+    def live_records(self) -> list[RequestAccepted | AnswerDrawn | Sealed]:
+        """What the log must still hold about undecided requests."""
+        records: list[RequestAccepted | AnswerDrawn | Sealed] = []
+        for round_ in self._rounds:
+            if round_.request is not None:
+                records.append(RequestAccepted(round_.request))
+            if round_.drawn is not None:
+                records.append(round_.drawn)
+            records += [Sealed(seal) for seal in round_.seals]
+        return records
 
     # --- for the normal case -------------------------------------------------------------------
 
@@ -508,85 +484,73 @@ class Observation:
 
         False if it contradicts what this replica knows for certain.
         """
-        key = (request_id, item.attempt)
-        if key not in self._rounds:
-            self._rounds[key] = Round(*key, opened_by=item.request.message.replica)
-        round_ = self._rounds[key]
+        round_ = self._rounds.open((request_id, item.attempt), item.request.message.replica)
         if round_.request is None:
             self._open(item.request, request_id)
         return self._extend_seals(source, round_, item.seals)
 
     def comparison_for(self, request_id: RequestId, item: Item) -> Comparison | None:
         """Own measurement of an adopted item's answers; None if it has yet to come."""
-        round_ = self._rounds.get((request_id, item.attempt))
+        round_ = self._rounds.get(request_id, item.attempt)
         return self._compare(round_, list(item.reveals)) if round_ else None
+
+    def mark_proposed(self, request_id: RequestId, attempt: int) -> None:
+        """The item is in a slot of the current view: now a decision is due."""
+        round_ = self._rounds.get(request_id, attempt)
+        if round_ is not None:
+            round_.handed_on = round_.proposed = True
+            self._watch.look(round_)
 
     def close(self, request: Request) -> None:
         """The request is decided, and with it all that its asker sent under the same number."""
-        request_id = digest.request_id(request)
-        number = request.replica, request.number
-        for key in [
-            key
-            for key, round_ in self._rounds.items()
-            if key[0] == request_id
-            or (
-                round_.request is not None
-                and (round_.request.message.replica, round_.request.message.number) == number
-            )
-        ]:
-            self._context.emit(
-                *(CancelTimer(kind(*key)) for kind in (AnswerDeadline, SealGrace, RevealGrace))
-            )
-            del self._rounds[key]
+        timers = (AnswerDeadline, SealGrace, RevealGrace, HeldReveals, PrimaryDue)
+        for round_ in self._rounds.of_request(request):
+            self._context.emit(*(CancelTimer(timer(*round_.key)) for timer in timers))
+            self._rounds.remove(round_)
 
     # --- recovery and reconnection -------------------------------------------------------------
 
     def restore_request(self, signed: Signed[Request]) -> None:
         key = (digest.request_id(signed.message), 0)
-        if key not in self._rounds:
-            self._rounds[key] = Round(*key, opened_by=signed.message.replica)
-        self._rounds[key].request = signed
+        self._rounds.open(key, signed.message.replica).request = signed
 
     def restore_answer(self, drawn: AnswerDrawn) -> None:
-        round_ = self._rounds.get((drawn.request_id, drawn.attempt))
+        round_ = self._rounds.get(drawn.request_id, drawn.attempt)
         if round_ is not None:
             round_.drawn = drawn
-            round_.commitments[self._context.me] = self._own_commitment(drawn)
+            round_.commitments[self._context.me] = own_commitment(self._context, drawn)
 
     def restore_seal(self, seal: Signed[Seal]) -> None:
         message = seal.message
-        key = message.request_id, message.attempt
         # The seal may have come before its request, and again if the round was given up since.
-        round_ = self._rounds.setdefault(key, Round(*key, opened_by=message.replica))
+        round_ = self._rounds.open((message.request_id, message.attempt), message.replica)
         if message.number == len(round_.seals):
             round_.seals += (seal,)
             for commitment in message.commitments:
                 round_.commitments.setdefault(commitment.message.replica, commitment)
             me = self._context.me
             if round_.drawn is not None and me in sealed_commitments((seal,)):
-                round_.reveals[me] = self._context.sign(self._own_reveal(round_.drawn))
-
-    def restore_proposed(self, request_id: RequestId, attempt: int) -> None:
-        if round_ := self._rounds.get((request_id, attempt)):
-            round_.handed_on = True
+                round_.reveals[me] = own_reveal(self._context, round_.drawn)
 
     def resume(self) -> None:
-        """After a restart: ask the model where no answer was logged, and start the clocks."""
-        for round_ in list(self._rounds.values()):
+        """Recovery is over: ask the model where no answer was logged, and start the clocks."""
+        policy = self._context.policy
+        for round_ in self._rounds:
             if round_.request is not None:
                 asker = round_.request.message.replica
                 self._context.emit(Progress(round_.request_id, Stage.ACCEPTED, asker))
             self._draw(round_)
             if round_.seals and self._leads(round_):
-                self._context.emit(
-                    ArmTimer(RevealGrace(*round_.key), self._context.policy.reveal_grace_ms)
-                )
+                self._context.emit(ArmTimer(RevealGrace(*round_.key), policy.reveal_grace_ms))
+            elif round_.seals:
+                self._watch.hold_reveals(round_)
+            round_.due = None
             self._advance(round_)
 
     def resend(self, replica: ReplicaId) -> None:
         """A connection came up: repeat to that peer what we said about open requests."""
         context = self._context
-        for round_ in self._rounds.values():
+        for round_ in self._rounds:
             request = round_.request
             if request is not None and request.message.replica == context.me:
                 context.emit(Send(replica, request))
@@ -597,48 +561,3 @@ class Observation:
                     context.emit(Send(replica, seal))
             if context.me in round_.reveals:
                 context.emit(Send(replica, round_.reveals[context.me]))
-
-    def _round_for(self, source: ReplicaId, request_id: RequestId, attempt: int) -> Round | None:
-        """The round that a message belongs to; opened if the request itself is still on its way."""
-        round_ = self._rounds.get((request_id, attempt))
-        if round_ is not None or self._history.is_decided_id(request_id):
-            return round_
-        if attempt != 0:
-            self._context.refuse(source, "attempt")
-            return None
-        ahead = [key for key, r in self._rounds.items() if not r.request and r.opened_by == source]
-        if len(ahead) >= ROUNDS_AHEAD_MAX:
-            # The oldest goes: its request was probably never sent to us, and an asker that
-            # withholds requests must not use up the room of honest peers.
-            del self._rounds[ahead[0]]
-            self._context.refuse(source, "too-many-rounds")
-        round_ = self._rounds[request_id, attempt] = Round(request_id, attempt, opened_by=source)
-        return round_
-
-
-_UNDECIDED = Outcome(Status.NO_AGREEMENT, None, (), 0, 0, 0)
-
-
-def with_outcome(item: Item, members: int, policy: Policy) -> Item:
-    """The same item with the outcome that follows from it."""
-    return Item(
-        request=item.request,
-        attempt=item.attempt,
-        seals=item.seals,
-        reveals=item.reveals,
-        weights=item.weights,
-        similarities_bp=item.similarities_bp,
-        contradictions=item.contradictions,
-        outcome=outcome_of(item, members, policy),
-    )
-
-
-def _abstention(note: str, model: str, elapsed_ms: int) -> Answer:
-    return Answer(
-        text="",
-        finish=Finish.ABSTAINED,
-        model=model,
-        output_tokens=0,
-        elapsed_ms=elapsed_ms,
-        note=note,
-    )

@@ -82,6 +82,9 @@ class Outcome:
     """Different models in the first cluster: answers of one model agree for a common cause."""
 
 
+NO_VOTES = Outcome(Status.NO_AGREEMENT, None, (), 0, 0, 0)
+
+
 def triangle_index(first: int, second: int, n: int) -> int:
     """Position of the pair first < second in the upper triangle of an n by n matrix, row-major."""
     return first * (2 * n - first - 1) // 2 + second - first - 1
@@ -124,7 +127,7 @@ def decide(
     The caller has checked the shapes (`observation.check_item`).
     """
     if not votes:
-        return Outcome(Status.NO_AGREEMENT, None, (), 0, 0, 0)
+        return NO_VOTES
     graph = _Graph(votes, similarities_bp, contradictions, policy.similarity_threshold_bp)
     clusters = graph.partition()
     winner = clusters[0]

@@ -7,7 +7,7 @@ set of answers counts as agreement and how long to wait, never who may decide.
 
 from dataclasses import dataclass, fields
 
-from pbft.types import ANSWER_BYTES_MAX, FULL_BP, PROMPT_BYTES_MAX
+from pbft.types import ANSWER_BYTES_MAX, CHECKPOINT_INTERVAL, FULL_BP, PROMPT_BYTES_MAX
 
 TOKENS_MAX = 32_768
 INFERENCE_TIMEOUT_MS_MAX = 600_000
@@ -36,6 +36,13 @@ class Policy:
     reveal_grace_ms: int = 1_500
     """How long the primary waits for the last reveals before it proposes or seals again."""
 
+    view_timeout_ms: int = 2_000
+    """How long the primary may do nothing although it could. Doubles with every view that does
+    not come about, and goes back with every decision."""
+
+    rotation_slots: int = 1_024
+    """After so many decided slots the primary hands over; a multiple of the checkpoint interval."""
+
     inference_timeout_ms: int = 30_000
     """Upper bound of the time a replica may take to answer, unless the request says less."""
 
@@ -57,6 +64,8 @@ class Policy:
             "confidence_threshold_bp": (0, FULL_BP),
             "seal_grace_ms": (0, 60_000),
             "reveal_grace_ms": (0, 60_000),
+            "view_timeout_ms": (100, 60_000),
+            "rotation_slots": (CHECKPOINT_INTERVAL, 2**32),
             "inference_timeout_ms": (100, INFERENCE_TIMEOUT_MS_MAX),
             "prompt_bytes_max": (1, PROMPT_BYTES_MAX),
             "answer_bytes_max": (1, ANSWER_BYTES_MAX),
@@ -72,6 +81,8 @@ class Policy:
                     f"policy.{field.name} is {value!r}; it must be a whole number "
                     f"from {low} to {high}."
                 )
+        if self.rotation_slots % CHECKPOINT_INTERVAL:
+            raise ValueError(f"policy.rotation_slots must be a multiple of {CHECKPOINT_INTERVAL}.")
         # At or below one half two clusters could both win.
         if not self.vote_denominator < 2 * self.vote_numerator <= 2 * self.vote_denominator:
             raise ValueError(

@@ -9,13 +9,16 @@ from typing import Annotated
 
 from pbft.messages import (
     Answer,
+    Checkpoint,
     DecidedSlot,
+    NewView,
     Prepare,
     PrePrepare,
     Proposal,
     Request,
     Seal,
     Signed,
+    ViewChange,
 )
 from pbft.schema import AtMost, Hash
 from pbft.types import MEMBERS_MAX, RequestId
@@ -72,7 +75,38 @@ class Decided:
     slot: DecidedSlot
 
 
-Record = RequestAccepted | AnswerDrawn | Sealed | ProposalAccepted | Prepared | Decided
+@dataclass(frozen=True, slots=True)
+class StableCheckpoint:
+    """q members hold the same state: nothing up to here is needed in the log any more."""
+
+    proof: Annotated[tuple[Signed[Checkpoint], ...], AtMost(MEMBERS_MAX)]
+
+
+@dataclass(frozen=True, slots=True)
+class ViewLeft:
+    """Our view-change: from here on we take no part in earlier views."""
+
+    view_change: Signed[ViewChange]
+
+
+@dataclass(frozen=True, slots=True)
+class ViewEntered:
+    """The new-view under which we send prepares."""
+
+    new_view: Signed[NewView]
+
+
+Record = (
+    RequestAccepted
+    | AnswerDrawn
+    | Sealed
+    | ProposalAccepted
+    | Prepared
+    | Decided
+    | StableCheckpoint
+    | ViewLeft
+    | ViewEntered
+)
 
 RECORD_KINDS: tuple[type, ...] = (
     RequestAccepted,
@@ -81,5 +115,8 @@ RECORD_KINDS: tuple[type, ...] = (
     ProposalAccepted,
     Prepared,
     Decided,
+    StableCheckpoint,
+    ViewLeft,
+    ViewEntered,
 )
 """A record's position here is its number on disk: append only."""

@@ -33,6 +33,15 @@ PROMPT_BYTES_MAX: Final = 16 * 1024
 NAME_BYTES_MAX: Final = 128
 BATCH_ITEMS_MAX: Final = 64
 SEALS_MAX: Final = 16
+CHAINS_MAX: Final = 256
+"""Seal chains that one view-change carries; further open attempts are sealed anew."""
+
+CHECKPOINT_INTERVAL: Final = 64
+"""K, in slots (§4.3)."""
+
+WINDOW: Final = 256
+"""k, the distance between the watermarks: how many slots may be open at once (§4.3)."""
+
 U64_MAX: Final = 2**64 - 1
 
 MESSAGE_BYTES_MAX: Final = 4 * 1024 * 1024

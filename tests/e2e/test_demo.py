@@ -32,12 +32,12 @@ def demonstrated(folder: Path, *options: str) -> dict[str, Any]:
 
 
 def test_the_demonstration(tmp_path: Path) -> None:
-    """Four nodes agree that it is Paris, with three signatures at least; one is killed and the
-    others agree again; both certificates hold offline."""
+    """Four nodes agree that it is Paris, with three signatures at least; the primary is killed
+    and the others replace it and agree again; both certificates hold offline."""
     folder = tmp_path / "demo"
     summary = demonstrated(folder, "--nodes", "4")
     assert summary["fault"] is None
-    assert [question["killed"] for question in summary["questions"]] == [None, "node-4"]
+    assert [question["killed"] for question in summary["questions"]] == [None, "node-1"]
     for question in summary["questions"]:
         assert question["question"] == "What is the capital of France?"
         assert question["status"] in ("agreed", "agreed_low_confidence")

@@ -289,6 +289,26 @@ def test_one_killed_backup_does_not_stop_the_others(
             verify_bytes(data, network.genesis)
 
 
+def test_a_killed_primary_is_replaced(network: RealNetwork) -> None:
+    """SIGKILL for the primary during a question: the others put the next one in its place and
+    decide; when it comes back it learns of both."""
+    primary = network.nodes[0]
+    request_id = network.nodes[1].submit("Name the largest ocean of the world.")
+    primary.kill()
+    record = network.nodes[1].decided(request_id)
+    assert record["view"] == 1
+    assert {"node-2", "node-3", "node-4"} == {s["name"] for s in record["signatures"]}
+    primary.start()
+    network.restore()
+
+    def follows() -> bool:
+        status = primary.status()
+        return status is not None and (status["view"], status["primary"]) == (1, "node-2")
+
+    wait_until(follows, 40, "the old primary enters the new view", primary)
+    verify_bytes(primary.get(f"/api/certificates/{request_id}").body, network.genesis)
+
+
 def test_an_accepted_question_survives_three_deaths(network: RealNetwork) -> None:
     """SIGKILL for the node that said 202 and two others at once: when they are back, it is
     decided. What was accepted is not lost."""

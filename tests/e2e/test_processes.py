@@ -131,7 +131,8 @@ def test_ctrl_c_at_any_moment_of_the_start(
     code, output = interrupted(alone.nodes[0], command, delay_s)
     assert "Traceback" not in output, output[-3_000:]
     assert "Fatal" not in output, output[-3_000:]
-    assert code in (0, 130), output[-3_000:]
+    # Python ends by the signal itself if C code, such as torch's, was interrupted.
+    assert code in (0, 130, -signal.SIGINT), output[-3_000:]
 
 
 def test_ctrl_c_before_the_first_line_of_ours(alone: RealNetwork) -> None:
@@ -242,7 +243,7 @@ def test_a_disk_that_runs_full_loses_nothing_that_was_decided(alone: RealNetwork
         elif "request_id" in reply.json:
             accepted.append(reply.json["request_id"])
     sentence = refused(node)
-    assert "make room" in sentence
+    assert "make room" in sentence.lower()
     assert decided
     node.start()
     ready(node)

@@ -9,8 +9,8 @@ from pbft import digest, effects
 from pbft.certificate import certify, verify
 from pbft.effects import Apply, ArmTimer, Broadcast, Persist, Refused, Reply, Send, SendLedger
 from pbft.events import CatchUp, PeerUp, TimerFired
+from pbft.item import with_outcome
 from pbft.messages import AnswerReveal, Commit, DecidedSlot, Height, Prepare, Proposal, Signed
-from pbft.observation import with_outcome
 from pbft.records import Decided
 from pbft.types import ReplicaId
 from tests.support import forge
@@ -84,7 +84,8 @@ def test_fewer_than_a_quorum_decide_nothing(n: int, down: int) -> None:
 
 
 def test_a_clean_run_costs_no_more_than_it_must() -> None:
-    """§4.2: four replicas send, per decision, one message each of every kind that is theirs."""
+    """§4.2: four replicas send, per decision, one message each of every kind that is theirs, beside
+    the heights that do not depend on decisions; the view stays the first."""
     cluster = Cluster(4)
     cluster.ask(1)
     cluster.settle()
@@ -93,7 +94,8 @@ def test_a_clean_run_costs_no_more_than_it_must() -> None:
         for node in cluster.nodes
         for message in node.sent
     ]
-    assert {kind: sent.count(kind) for kind in sent} == {
+    assert [node.replica.view for node in cluster.nodes] == [0] * 4
+    assert {kind: sent.count(kind) for kind in sent if kind != "Height"} == {
         "Request": 1,
         "AnswerCommitment": 4,
         "Seal": 1,
@@ -368,18 +370,26 @@ def test_slots_far_ahead_are_not_stored() -> None:
 
 
 def test_a_gap_makes_the_replica_ask_again() -> None:
-    """DESIGN 5: while something decided waits for a missing slot, a timer repeats the question."""
+    """§7: while something decided waits for a missing slot, the question comes every second."""
     solo = Solo(1)
     one, two = slots(2)
     solo.hear(two, source=2)
-    assert [effect.timer for effect in solo.got(ArmTimer)] == [CatchUp()]
-    solo.step(TimerFired(CatchUp()))
-    (broadcast,) = solo.got(Broadcast)
-    assert broadcast.message == forge.height(1, 0)
-    assert [effect.timer for effect in solo.got(ArmTimer)] == [CatchUp()]
+    again = [Broadcast(forge.height(1, 0)), ArmTimer(CatchUp(), 1_000)]
+    assert solo.step(TimerFired(CatchUp())) == again
+    assert solo.step(TimerFired(CatchUp())) == again
     solo.hear(one, source=2)
-    solo.step(TimerFired(CatchUp()))
-    assert solo.last == []
+    assert applied(solo) == [1, 2]
+
+
+def test_heights_are_sent_from_time_to_time() -> None:
+    """§7: from the start on, every five seconds, whether anything happens or not: it is how a
+    replica finds out that it is behind."""
+    solo = Solo(1)
+    assert solo.last == [ArmTimer(CatchUp(), 5_000)]
+    for count in (0, 1, 2):
+        again = [Broadcast(forge.height(1, count)), ArmTimer(CatchUp(), 5_000)]
+        assert solo.step(TimerFired(CatchUp())) == again
+        solo.hear(slots(3)[count], source=2)
 
 
 def test_decided_slots_that_wait_are_passed_on() -> None:
@@ -471,7 +481,7 @@ def test_a_new_connection_brings_nothing_new_to_a_quiet_network() -> None:
     for node in cluster.nodes:
         node.sent.clear()
     cluster.reconnect()
-    cluster.settle()
+    cluster.run()
     sent: list[Any] = [message for node in cluster.nodes for message in node.sent]
     assert len(sent) == 12
     assert all(isinstance(message.message, Height) for message in sent)

@@ -10,9 +10,8 @@ from pbft import digest, effects
 from pbft.codec import encode
 from pbft.events import AnswersCompared, Received
 from pbft.evidence import Equivocation
-from pbft.item import check_item
+from pbft.item import check_item, with_outcome
 from pbft.messages import Commit, Item, Prepare, Proposal, Signed
-from pbft.observation import with_outcome
 from pbft.outcome import Contradiction
 from pbft.policy import Policy
 from pbft.records import Prepared, ProposalAccepted
@@ -204,8 +203,6 @@ def test_a_contradiction_that_a_backup_found_must_be_in_the_proposal(
 BAD_PRE_PREPARES: list[tuple[str, dict[str, Any]]] = [
     ("network", {"network": bytes(32)}),
     ("epoch", {"epoch": Epoch(1)}),
-    ("view", {"view": View(1)}),
-    ("view", {"view": View(4)}),
     ("watermarks", {"sequence_number": 257}),
     ("watermarks", {"sequence_number": 2**64 - 1}),
     ("digest", {"digest": forge.D1}),
@@ -215,11 +212,22 @@ BAD_PRE_PREPARES: list[tuple[str, dict[str, Any]]] = [
 
 @pytest.mark.parametrize(("reason", "changes"), BAD_PRE_PREPARES, ids=str)
 def test_a_backup_refuses_a_wrong_pre_prepare(reason: str, changes: dict[str, Any]) -> None:
-    """§4.2: right view, right signer, right digest, between the watermarks, else refused."""
+    """§4.2: right signer, right digest, between the watermarks, else refused."""
     cluster, honest = before_the_proposal()
     cluster.hear(1, 0, forge.proposal(honest.batch, **changes))
     assert cluster.nodes[1].refused == [reason]
     assert prepares_sent(cluster.nodes[1]) == []
+
+
+@pytest.mark.parametrize("view", [1, 4, 2**64 - 1])
+def test_a_pre_prepare_of_a_later_view_is_not_prepared_in_this_one(view: int) -> None:
+    """§4.2: it waits for its view (§8) and leaves the slot free for this view's pre-prepare."""
+    cluster, honest = before_the_proposal()
+    cluster.hear(1, 0, forge.proposal(honest.batch, view=View(view)))
+    assert cluster.nodes[1].refused == []
+    assert prepares_sent(cluster.nodes[1]) == []
+    cluster.hear(1, 0, honest)
+    assert [prepare.view for prepare in prepares_sent(cluster.nodes[1])] == [0]
 
 
 def test_a_pre_prepare_signed_by_another_is_refused() -> None:
@@ -575,14 +583,35 @@ def test_a_prepare_shown_to_one_replica_only_does_not_stop_the_slot() -> None:
     assert [1 in cluster.nodes[i].ledger for i in range(3)] == [True] * 3
 
 
-def test_a_replica_that_decides_from_others_commits_sends_its_own() -> None:
-    """§4.2: else a faulty replica that shows its commit to one replica only leaves the others one
-    commit short."""
+def test_a_replica_that_decides_from_others_commits_sends_none() -> None:
+    """§4.2: a commit says that its sender is prepared, and it holds no prepared certificate. It
+    sends its commit as soon as it does."""
     slot = Slot1(judged=False)
     for replica in (0, 2, 3):
         slot.solo.hear(forge.commit(replica, slot.digest))
     assert slot.decided()
-    assert [commit.digest for commit in slot.solo.said(Commit)] == [slot.digest]
+    assert slot.commits_sent() == 0
+    for replica in (2, 3):
+        slot.solo.hear(forge.prepare(replica, slot.digest))
+    assert slot.commits_sent() == 1
+
+
+def test_a_commit_shown_to_one_replica_only_does_not_stop_the_others() -> None:
+    """§7, P8: R3 is faulty and shows its commit to R1 alone, which decides; R0 and R2 are one
+    commit short for ever, and learn the decision by the next height, in the same view."""
+    cluster, honest = before_the_proposal()
+    of = honest.pre_prepare.message.digest
+    cluster.crash(3)
+    cluster.drop = lambda source, _target, message: (
+        source == 1 and isinstance(message, Signed) and isinstance(message.message, Commit)
+    )
+    for target in (1, 2):
+        cluster.hear(target, 0, honest)
+    cluster.hear(1, 3, forge.commit(3, of))
+    assert [sorted(cluster.nodes[i].ledger) for i in range(3)] == [[], [1], []]
+    cluster.settle(5)
+    assert [sorted(cluster.nodes[i].ledger) for i in range(3)] == [[1]] * 3
+    assert [cluster.nodes[i].replica.view for i in range(3)] == [0] * 3
 
 
 # --- batches -----------------------------------------------------------------------------------

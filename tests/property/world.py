@@ -11,6 +11,7 @@ from pbft import digest, effects, events
 from pbft.certificate import certify, verify
 from pbft.codec import decode, encode
 from pbft.context import Configuration
+from pbft.execution import Tip
 from pbft.item import Rules, check_item
 from pbft.log import WINDOW
 from pbft.messages import Answer, DecidedSlot, Kind, Request, WireMessage
@@ -24,8 +25,8 @@ from tests.support.statements import question_of, statements
 
 N = 4
 MEMBERS = quick_membership(N)
-POLICY = Policy()
-RULES = Rules(NETWORK, MEMBERS, POLICY, QuickKeyring(0))
+HEALED_MS = 900_000
+"""So long the world is watched after the last fault."""
 
 Event = events.Event
 
@@ -41,9 +42,20 @@ class Process:
     replica: Replica | None = None
     log: list[Record] = field(default_factory=list)
     ledger: dict[int, DecidedSlot] = field(default_factory=dict)
-    timers: list[events.Timer] = field(default_factory=list)
+    state: Digest = digest.DIGEST_ZERO
+    timers: dict[events.Timer, int] = field(default_factory=dict)
+    """Armed timers, and when they are due."""
+    asked: list[RequestId] = field(default_factory=list)
+    """Questions of its users that it logged."""
+    applied: Counter[RequestId] = field(default_factory=Counter)
     work: list[Event] = field(default_factory=list)
     """Finished jobs of model and embedder, and user's questions, yet to be delivered."""
+
+    @property
+    def tip(self) -> Tip:
+        slots = [self.ledger[number] for number in sorted(self.ledger)]
+        requests = [item.request.message for slot in slots for item in slot.batch]
+        return Tip(SequenceNumber(len(slots)), self.state, tuple(requests))
 
 
 @dataclass(frozen=True)
@@ -58,8 +70,12 @@ class Letter:
 class World:
     """`processes[i]` is replica i for i < 4; a twin of the Byzantine replica comes fifth."""
 
-    def __init__(self, byzantine: int | None = None) -> None:
+    def __init__(self, byzantine: int | None = None, policy: Policy | None = None) -> None:
         self.byzantine = byzantine
+        self.policy = policy or Policy()
+        self.rules = Rules(NETWORK, MEMBERS, self.policy, QuickKeyring(0))
+        self.now_ms = 0
+        """Stands still while anything may happen at any time; moves in `heal`."""
         self.processes = [Process(ReplicaId(i), "Paris", i != byzantine) for i in range(N)]
         if byzantine is not None:
             self.processes.append(Process(ReplicaId(byzantine), "Lyon", honest=False))
@@ -77,10 +93,10 @@ class World:
     def start(self, number: int) -> None:
         process = self.processes[number]
         process.replica = Replica(
-            Configuration(NETWORK, process.me, MEMBERS, POLICY),
+            Configuration(NETWORK, process.me, MEMBERS, self.policy),
             QuickKeyring(process.me),
             tuple(process.log),
-            SequenceNumber(max(process.ledger, default=0)),
+            process.tip,
         )
         self.step(number, events.Started())
 
@@ -155,17 +171,23 @@ class World:
                 self._note_record(process, record)
             case effects.Broadcast() | effects.Send():
                 self._post(process, effect)
-            case effects.ArmTimer(timer):
-                process.timers = [t for t in process.timers if t != timer] + [timer]
+            case effects.Compact(records):
+                process.log[:] = records
+            case effects.ArmTimer(timer, delay_ms):
+                process.timers[timer] = self.now_ms + delay_ms
             case effects.CancelTimer(timer):
-                process.timers = [t for t in process.timers if t != timer]
+                process.timers.pop(timer, None)
             case effects.RunInference() | effects.CompareAnswers():
                 process.work.append(self._do_work(process, effect))
             case effects.Reply(_, slot) if process.honest:
                 self._check_decided(slot)
-            case effects.Apply(sequence_number, slot):
+            case effects.Apply(sequence_number, slot, state):
                 assert sequence_number == len(process.ledger) + 1, "a gap in the ledger"
                 process.ledger[sequence_number] = slot
+                process.state = state
+                process.applied.update(
+                    digest.request_id(item.request.message) for item in slot.batch
+                )
             case effects.SendLedger(replica, first, last):
                 for i in range(first, last + 1):
                     self.send(process.me, replica, process.ledger[i])
@@ -176,7 +198,7 @@ class World:
 
     def _post(self, process: Process, effect: effects.Broadcast | effects.Send) -> None:
         if process.honest:
-            self._check_said(effect.message)
+            self._check_said(process.me, effect.message)
         if isinstance(effect, effects.Send):
             self.send(process.me, effect.replica, effect.message)
             return
@@ -202,7 +224,10 @@ class World:
         process.log.append(record)
         if not process.honest:
             return
-        if isinstance(record, AnswerDrawn):
+        if isinstance(record, RequestAccepted):
+            if record.request.message.replica == process.me:
+                process.asked.append(digest.request_id(record.request.message))
+        elif isinstance(record, AnswerDrawn):
             key = process.me, record.request_id
             assert self.drawn.setdefault(key, record.answer) == record.answer, "asked twice"
         elif isinstance(record, Decided):
@@ -210,11 +235,13 @@ class World:
 
     # --- what must hold ------------------------------------------------------------------------
 
-    def _check_said(self, message: WireMessage) -> None:
+    def _check_said(self, me: ReplicaId, message: WireMessage) -> None:
+        """What others said may be passed on; what it says itself, it says once."""
         for said in statements([message]):
             question = question_of(said)
-            if question is not None:
-                assert self.said.setdefault(question, said) == said, "an honest equivocation"
+            if question is not None and said.replica == me:
+                first = self.said.setdefault(question, said)
+                assert first == said, f"an honest equivocation: {first} and {said}"
 
     def _check_decided(self, slot: DecidedSlot) -> None:
         """Agreement, integrity and validity of one decision, by what anyone can check."""
@@ -223,9 +250,9 @@ class World:
         if self.decided.setdefault(number, of) != of:
             raise AssertionError(f"two decisions for slot {number}")
         for index, item in enumerate(slot.batch):
-            request_id = check_item(item, RULES)
+            request_id = check_item(item, self.rules)
             assert self.slot_of.setdefault(request_id, number) == number, "decided twice"
-            verify(certify(slot, index), RULES)
+            verify(certify(slot, index), self.rules)
             for reveal in item.reveals:
                 replica, said = reveal.message.replica, reveal.message.answer
                 if replica != self.byzantine:
@@ -238,7 +265,7 @@ class World:
                 assert set(winners) - {self.byzantine}, "nobody honest stands behind it"
 
     def _check_bounds(self, replica: Replica) -> None:
-        assert len(replica._observation._rounds) <= self.questions
+        assert len(list(replica._observation._rounds)) <= self.questions
         assert len(list(replica._normal_case._log)) <= WINDOW
 
     def check_ledgers(self) -> None:
@@ -252,25 +279,36 @@ class World:
 
     # --- and in the end ------------------------------------------------------------------------
 
-    def heal(self) -> None:
-        """All faults stop; the Byzantine replica falls silent."""
-        live = [i for i, process in enumerate(self.processes) if process.honest]
-        for number in range(len(self.processes)):
-            if number not in live:
-                self.crash(number)
-            elif self.processes[number].replica is None:
+    def heal(self, gone: int | None = None) -> None:
+        """All faults stop, and time passes; Byzantine replicas and `gone` fall silent for good."""
+        live = [i for i, p in enumerate(self.processes) if p.honest and i != gone]
+        silent = [i for i in range(len(self.processes)) if i not in live]
+        for number in silent:
+            self.crash(number)
+        for number in live:
+            if self.processes[number].replica is None:
                 self.start(number)
         self._drain()
         for one in live:
+            for number in silent:
+                self.step(one, events.PeerDown(self.processes[number].me))
             for other in live:
                 if one < other:
                     self.connect(one, other)
         self._drain()
-        for _ in range(8):
-            for number in live:
-                timers, self.processes[number].timers = self.processes[number].timers, []
-                for timer in timers:
-                    self.step(number, events.TimerFired(timer))
+        end_ms = self.now_ms + HEALED_MS
+        while self.now_ms < end_ms and self.undecided():
+            due_ms, number, timer = min(
+                (
+                    (due_ms, number, timer)
+                    for number in live
+                    for timer, due_ms in self.processes[number].timers.items()
+                ),
+                key=lambda entry: entry[:2],
+            )
+            self.now_ms = max(self.now_ms, due_ms)
+            del self.processes[number].timers[timer]
+            self.step(number, events.TimerFired(timer))
             self._drain()
 
     def _drain(self) -> None:
@@ -283,21 +321,16 @@ class World:
                 return
         raise AssertionError("no end of messages")
 
-    def check_liveness(self) -> None:
-        """Every question that an honest asker logged is decided and applied everywhere."""
-        honest = [process for process in self.processes if process.honest]
-        accepted = {
-            digest.request_id(record.request.message)
-            for process in honest
-            for record in process.log
-            if isinstance(record, RequestAccepted) and record.request.message.replica == process.me
-        }
-        for process in honest:
-            applied = Counter(
-                digest.request_id(item.request.message)
-                for slot in process.ledger.values()
-                for item in slot.batch
-            )
-            missing = [r for r in accepted if applied[r] != 1]
-            assert not missing, f"R{process.me} did not apply {len(missing)} questions"
-            assert len(process.ledger) == len(honest[0].ledger)
+    def undecided(self) -> list[str]:
+        """Live honest replicas that have not applied every question, asked and logged by one of
+        them, exactly once, or have not as many slots as the others."""
+        live = [process for process in self.processes if process.honest and process.replica]
+        asked = {request_id for process in live for request_id in process.asked}
+        found = []
+        for process in live:
+            missing = [request_id for request_id in asked if process.applied[request_id] != 1]
+            if missing:
+                found.append(f"R{process.me} did not apply {len(missing)} questions")
+            if len(process.ledger) != len(live[0].ledger):
+                found.append(f"R{process.me} has applied {len(process.ledger)} slots")
+        return found

@@ -1,8 +1,8 @@
 """Replicas in one process with a network that a test controls.
 
-Messages between any two replicas stay in order, as on a connection; nothing is lost unless a test
-says so. There is no clock: a test fires timers itself, or all of them when nothing else can
-happen. Answers and similarities are given by the test.
+Messages between any two replicas stay in order, as on a connection, and take no time; nothing is
+lost unless a test says so. The clock moves only in `settle`, from one timer to the next, and a test
+may fire timers early. Answers and similarities are given by the test.
 """
 
 from collections import deque
@@ -13,16 +13,19 @@ from itertools import combinations, permutations
 from pbft import digest, effects, events
 from pbft.codec import decode, encode
 from pbft.context import Configuration
-from pbft.messages import Answer, DecidedSlot, Finish, Kind, Request, WireMessage
+from pbft.execution import Tip
+from pbft.messages import Answer, DecidedSlot, Finish, Height, Kind, Request, Signed, WireMessage
 from pbft.outcome import Contradiction
 from pbft.policy import Policy
 from pbft.records import Record
-from pbft.replica import Replica
-from pbft.types import ReplicaId, RequestId, SequenceNumber
+from pbft.replica import GENESIS, Replica
+from pbft.types import Digest, ReplicaId, RequestId, SequenceNumber
 from tests.support.keyring import keyring, membership
 
 NETWORK = bytes(range(32))
 STEPS_MAX = 100_000
+QUIET_MS = 6_000
+"""Longer than between two heights: if nothing else was sent for so long, nothing will be."""
 
 Compare = Callable[[tuple[str, ...]], tuple[tuple[int, ...], tuple[Contradiction, ...]]]
 Drop = Callable[[ReplicaId, ReplicaId, object], bool]
@@ -47,7 +50,9 @@ class Node:
     replica: Replica
     log: list[Record] = field(default_factory=list)
     ledger: dict[int, DecidedSlot] = field(default_factory=dict)
+    state: Digest = digest.DIGEST_ZERO
     timers: dict[events.Timer, int] = field(default_factory=dict)
+    """Armed timers, and when they are due."""
     replies: dict[RequestId, effects.Reply] = field(default_factory=dict)
     evidence: list[object] = field(default_factory=list)
     refused: list[str] = field(default_factory=list)
@@ -57,6 +62,13 @@ class Node:
     """Everything ever broadcast or sent, in all lives."""
     inferences: int = 0
     up: bool = True
+
+    @property
+    def tip(self) -> Tip:
+        """What a driver tells a replica of its ledger."""
+        slots = [self.ledger[number] for number in sorted(self.ledger)]
+        requests = [item.request.message for slot in slots for item in slot.batch]
+        return Tip(SequenceNumber(max(self.ledger, default=0)), self.state, tuple(requests))
 
 
 class Cluster:
@@ -78,14 +90,17 @@ class Cluster:
         """Called after every effect; may crash the replica before the next one."""
         self.queue: deque[tuple[ReplicaId, events.Event]] = deque()
         self.members = membership(n)
+        self.now_ms = 0
+        self._busy_ms = 0
+        """When something other than heights was last sent."""
         self._requests = 0
         self.nodes = [Node(self._replica(i)) for i in range(n)]
         for i in range(n):
             self.put(i, events.Started())
 
-    def _replica(self, i: int, records: tuple[Record, ...] = (), applied: int = 0) -> Replica:
+    def _replica(self, i: int, records: tuple[Record, ...] = (), tip: Tip = GENESIS) -> Replica:
         configuration = Configuration(NETWORK, ReplicaId(i), self.members, self.policy)
-        return Replica(configuration, keyring(i), records, SequenceNumber(applied))
+        return Replica(configuration, keyring(i), records, tip)
 
     def put(self, target: int, event: events.Event) -> None:
         self.queue.append((ReplicaId(target), event))
@@ -120,12 +135,36 @@ class Cluster:
                         break
         raise AssertionError("the cluster does not come to rest")
 
-    def settle(self, rounds: int = 10) -> None:
-        """Deliver everything, and fire all timers whenever nothing else can happen."""
-        for _ in range(rounds):
-            self.run()
-            self.fire_all()
+    def settle(self, seconds: float = 120) -> None:
+        """Deliver everything and let time pass, until nothing happens any more but heights."""
         self.run()
+        end_ms = self._busy_ms = self.now_ms
+        end_ms += int(seconds * 1_000)
+        while (due := self._next_timer()) is not None:
+            due_ms, i, timer = due
+            if due_ms > end_ms or (due_ms > self._busy_ms + QUIET_MS and self._only_heights()):
+                break
+            self.now_ms = max(self.now_ms, due_ms)
+            del self.nodes[i].timers[timer]
+            self.put(i, events.TimerFired(timer))
+            self.run()
+
+    def _next_timer(self) -> tuple[int, int, events.Timer] | None:
+        armed = [
+            (due_ms, i, timer)
+            for i, node in enumerate(self.nodes)
+            if node.up
+            for timer, due_ms in node.timers.items()
+        ]
+        return min(armed, key=lambda entry: entry[:2], default=None)
+
+    def _only_heights(self) -> bool:
+        return all(
+            isinstance(timer, events.CatchUp)
+            for node in self.nodes
+            if node.up
+            for timer in node.timers
+        )
 
     def fire_all(self, kind: type | None = None) -> None:
         for i, node in enumerate(self.nodes):
@@ -149,7 +188,7 @@ class Cluster:
                 node.sent.append(message)
                 self.deliver(me, replica, message)
             case effects.ArmTimer(timer, delay_ms):
-                node.timers[timer] = delay_ms
+                node.timers[timer] = self.now_ms + delay_ms
             case effects.CancelTimer(timer):
                 node.timers.pop(timer, None)
             case effects.RunInference(request_id, attempt):
@@ -163,8 +202,11 @@ class Cluster:
                 self.put(me, events.AnswersCompared(request_id, attempt, replicas, *result))
             case effects.Reply(request_id):
                 node.replies[request_id] = effect
-            case effects.Apply(sequence_number, slot):
+            case effects.Apply(sequence_number, slot, state):
                 node.ledger[sequence_number] = slot
+                node.state = state
+            case effects.Compact(records):
+                node.log[:] = records
             case effects.SendLedger(replica, first, last):
                 for sequence_number in range(first, last + 1):
                     self.deliver(me, replica, node.ledger[sequence_number])
@@ -179,6 +221,8 @@ class Cluster:
 
     def deliver(self, source: ReplicaId, target: ReplicaId, message: object) -> None:
         if not self.drop(source, target, message):
+            if not (isinstance(message, Signed) and isinstance(message.message, Height)):
+                self._busy_ms = self.now_ms
             received = decode(encode(message))  # type: ignore[arg-type]  # effects carry wire types
             self.put(target, events.Received(source, received))
 
@@ -195,8 +239,7 @@ class Cluster:
     def restart(self, i: int) -> None:
         """A new process with the old log and ledger; every connection comes up anew."""
         old = self.nodes[i]
-        applied = max(old.ledger, default=0)
-        new = Node(self._replica(i, tuple(old.log), applied), old.log, old.ledger)
+        new = Node(self._replica(i, tuple(old.log), old.tip), old.log, old.ledger, old.state)
         new.evidence = old.evidence
         new.sent = old.sent
         new.inferences = old.inferences

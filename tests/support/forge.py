@@ -1,29 +1,34 @@
 """Anything signed in any member's name: what an attacker holding that key could send."""
 
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any, TypeVar
 
 from pbft import digest
-from pbft.item import Rules, commitment_of
+from pbft.item import Rules, commitment_of, with_outcome
 from pbft.membership import Membership
 from pbft.messages import (
     Answer,
     AnswerCommitment,
     AnswerReveal,
     Batch,
+    Checkpoint,
     Commit,
     Height,
     Item,
     Kind,
+    NewView,
     Prepare,
+    PreparedCertificate,
     PrePrepare,
     Proposal,
     Request,
     Seal,
     Signed,
     SignedMessage,
+    ViewChange,
 )
-from pbft.observation import with_outcome
+from pbft.new_view import plan
 from pbft.policy import Policy
 from pbft.types import Digest, Epoch, ReplicaId, RequestId, SequenceNumber, View
 from tests.support.cluster import NETWORK, answer
@@ -137,9 +142,12 @@ def item(
 
 
 def proposal(batch: Batch, number: int = 1, **changes: Any) -> Proposal:
-    return Proposal(
-        sign(replace(vote(PrePrepare, 0, batch_digest(batch), number), **changes)), batch
-    )
+    return Proposal(pre_prepare(batch_digest(batch), number, **changes), batch)
+
+
+def pre_prepare(of: Digest, number: int = 1, **changes: Any) -> Signed[PrePrepare]:
+    """By R0 in view 0, unless the changes say otherwise."""
+    return sign(replace(vote(PrePrepare, 0, of, number), **changes))
 
 
 def batch_digest(batch: Batch) -> Digest:
@@ -160,13 +168,69 @@ def vote(kind: type[V], replica: int, of: Digest, number: int = 1) -> V:
     )
 
 
-def prepare(replica: int, of: Digest, number: int = 1) -> Signed[Prepare]:
-    return sign(vote(Prepare, replica, of, number))
+def prepare(replica: int, of: Digest, number: int = 1, view: int = 0) -> Signed[Prepare]:
+    return sign(replace(vote(Prepare, replica, of, number), view=View(view)))
 
 
-def commit(replica: int, of: Digest, number: int = 1) -> Signed[Commit]:
-    return sign(vote(Commit, replica, of, number))
+def commit(replica: int, of: Digest, number: int = 1, view: int = 0) -> Signed[Commit]:
+    return sign(replace(vote(Commit, replica, of, number), view=View(view)))
 
 
-def height(replica: int, applied: int) -> Signed[Height]:
-    return sign(Height(NETWORK, SequenceNumber(applied), ReplicaId(replica)))
+def height(replica: int, applied: int, view: int = 0) -> Signed[Height]:
+    return sign(Height(NETWORK, SequenceNumber(applied), View(view), ReplicaId(replica)))
+
+
+# --- checkpoints and views ---------------------------------------------------------------------
+
+
+def checkpoint(replica: int, number: int = 64, state: Digest = D1) -> Signed[Checkpoint]:
+    return sign(Checkpoint(NETWORK, Epoch(0), SequenceNumber(number), state, ReplicaId(replica)))
+
+
+def checkpoint_proof(number: int = 64, state: Digest = D1) -> tuple[Signed[Checkpoint], ...]:
+    return tuple(checkpoint(replica, number, state) for replica in (0, 1, 2))
+
+
+def prepared(of: Digest, number: int = 1, view: int = 0) -> PreparedCertificate:
+    """Of four replicas: the primary's pre-prepare and the prepares of two backups."""
+    primary = ReplicaId(view % 4)
+    backups = sorted({0, 1, 2, 3} - {primary})[:2]
+    return PreparedCertificate(
+        pre_prepare(of, number, view=View(view), replica=primary),
+        tuple(prepare(replica, of, number, view) for replica in backups),
+    )
+
+
+def view_change(replica: int, view: int = 1, **changes: Any) -> Signed[ViewChange]:
+    """Of a replica that has prepared and sealed nothing."""
+    made = ViewChange(
+        network=NETWORK,
+        epoch=Epoch(0),
+        view=View(view),
+        stable=SequenceNumber(0),
+        proof=(),
+        prepared=(),
+        chains=(),
+        replica=ReplicaId(replica),
+    )
+    return sign(replace(made, **changes))
+
+
+def new_view(votes: Iterable[Signed[ViewChange]], **changes: Any) -> Signed[NewView]:
+    """What an honest primary of the votes' view makes of them (four replicas)."""
+    view_changes = tuple(votes)
+    view = view_changes[0].message.view
+    primary = ReplicaId(view % 4)
+    digests = plan(view_changes).digests
+    made = NewView(
+        network=NETWORK,
+        epoch=Epoch(0),
+        view=view,
+        view_changes=view_changes,
+        pre_prepares=tuple(
+            pre_prepare(digests[number], number, view=view, replica=primary)
+            for number in sorted(digests)
+        ),
+        replica=primary,
+    )
+    return sign(replace(made, **changes))

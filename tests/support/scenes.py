@@ -23,7 +23,7 @@ def before_the_proposal(
     cluster = Cluster(n, answers, policy, compare)
     cluster.drop = drop
     cluster.ask(node=0)
-    cluster.settle(3)
+    cluster.run()
     cluster.drop = lambda _source, _target, _message: False
     return cluster, caught[0]
 

@@ -1,16 +1,17 @@
-"""One replica by itself: a test puts in events and reads the effects of each."""
+"""One replica by itself, started: a test puts in events and reads the effects of each."""
 
 from collections.abc import Iterable
 from typing import Any, TypeVar
 
 from pbft import effects
 from pbft.context import Configuration
-from pbft.events import Event, Received
+from pbft.events import Event, Received, Started
+from pbft.execution import Tip
 from pbft.messages import Signed
 from pbft.policy import Policy
 from pbft.records import Record
-from pbft.replica import Replica
-from pbft.types import ReplicaId, SequenceNumber
+from pbft.replica import GENESIS, Replica
+from pbft.types import ReplicaId
 from tests.support.cluster import NETWORK
 from tests.support.keyring import keyring, membership
 
@@ -26,23 +27,28 @@ class Solo:
         n: int = 4,
         records: Iterable[Record] = (),
         policy: Policy | None = None,
-        applied: int = 0,
+        tip: Tip = GENESIS,
     ) -> None:
         self.log: list[Record] = list(records)
         self.replica = Replica(
             Configuration(NETWORK, ReplicaId(me), membership(n), policy or Policy()),
             keyring(me),
             tuple(self.log),
-            SequenceNumber(applied),
+            tip,
         )
         self.last: list[effects.Effect] = []
         """Effects of the last step."""
         self.all: list[effects.Effect] = []
+        self.step(Started())
 
     def step(self, event: Event) -> list[effects.Effect]:
         self.last = self.replica.step(event)
         self.all += self.last
-        self.log += [effect.record for effect in self.last if isinstance(effect, effects.Persist)]
+        for effect in self.last:
+            if isinstance(effect, effects.Persist):
+                self.log.append(effect.record)
+            elif isinstance(effect, effects.Compact):
+                self.log[:] = effect.records
         return self.last
 
     def hear(self, message: Any, source: int | None = None) -> list[effects.Effect]:

@@ -5,13 +5,16 @@ from collections.abc import Iterable
 from pbft.messages import (
     AnswerCommitment,
     AnswerReveal,
+    Checkpoint,
     Commit,
+    NewView,
     Prepare,
     PrePrepare,
     Proposal,
     Seal,
     Signed,
     SignedMessage,
+    ViewChange,
     WireMessage,
 )
 
@@ -25,6 +28,10 @@ def question_of(message: SignedMessage) -> tuple[object, ...] | None:
             topic = (message.request_id, message.attempt, message.view, message.number)
         case PrePrepare() | Prepare() | Commit():
             topic = (message.epoch, message.view, message.sequence_number)
+        case Checkpoint():
+            topic = (message.epoch, message.sequence_number)
+        case ViewChange() | NewView():
+            topic = (message.epoch, message.view)
         case _:
             return None
     return (type(message).__name__, message.replica, *topic)

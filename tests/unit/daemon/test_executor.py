@@ -11,11 +11,12 @@ from daemon.executor import EVIDENCE_MAX, Executor
 from daemon.requests import RequestBook
 from pbft import digest, effects
 from pbft.codec import decode, encode
+from pbft.digest import DIGEST_ZERO
 from pbft.effects import Stage
 from pbft.events import AnswerDeadline, CatchUp, SealGrace
 from pbft.evidence import Equivocation
 from pbft.messages import DecidedSlot
-from pbft.records import RequestAccepted
+from pbft.records import Record, RequestAccepted
 from pbft.types import ReplicaId, RequestId, SequenceNumber
 from tests.support.forge import D1, D2, commit, request, sign
 from tests.support.founding import decide, founded
@@ -38,12 +39,19 @@ class StubDisk:
     def append(self, what: list[Any]) -> None:
         if self.fails:
             raise StorageFailed("The disk is full.")
-        if isinstance(what[0], DecidedSlot):
+        if isinstance(what[0], effects.Apply):
             self.events.append("ledger")
-            self.slots.update({slot.sequence_number: slot for slot in what})
+            self.slots.update({apply.sequence_number: apply.slot for apply in what})
         else:
             self.events.append("log")
             self.records += what
+
+    def flush(self) -> None:
+        self.events.append("flush")
+
+    def replace(self, records: list[Record]) -> None:
+        self.events.append("replace")
+        self.records = list(records)
 
     def slot(self, number: int) -> DecidedSlot | None:
         return self.slots.get(number)
@@ -102,7 +110,7 @@ def test_what_is_persisted_is_flushed_before_anything_is_sent(
         effects.Broadcast(VOTE),
         effects.Send(ReplicaId(2), VOTE),
         effects.Persist(RECORD),
-        effects.Apply(SequenceNumber(1), slot),
+        effects.Apply(SequenceNumber(1), slot, DIGEST_ZERO),
         effects.Broadcast(VOTE),
     )
     assert bench.events == ["log", "ledger", "broadcast", "send", "broadcast"]
@@ -173,7 +181,7 @@ def test_a_reply_finishes_the_request_and_keeps_its_timeline(
         effects.Progress(request_id, Stage.ACCEPTED, ReplicaId(0)),
         effects.Progress(request_id, Stage.DECIDED, ReplicaId(0)),
         effects.Reply(request_id, slot, 0),
-        effects.Apply(SequenceNumber(1), slot),
+        effects.Apply(SequenceNumber(1), slot, DIGEST_ZERO),
     )
     assert bench.events == ["ledger", "timelines"]
     state = bench.requests.get(request_id)
@@ -228,3 +236,19 @@ def sign_vote(number: int, of: Any) -> Any:
         ),
         vote.signature,
     )
+
+
+def test_a_compacted_log_holds_what_came_with_it_and_after(bench: Bench, slot: DecidedSlot) -> None:
+    """The ledger is on disk for good before the log forgets, and records of later steps of the same
+    turn are not lost."""
+    live = RequestAccepted(sign(request(number=7)))
+    later = RequestAccepted(sign(request(number=8)))
+    bench.perform(
+        effects.Persist(RECORD),
+        effects.Apply(SequenceNumber(1), slot, DIGEST_ZERO),
+        effects.Compact((live,)),
+        effects.Persist(later),
+        effects.Broadcast(VOTE),
+    )
+    assert bench.events == ["ledger", "flush", "replace", "broadcast"]
+    assert bench.disk.records == [live, later]

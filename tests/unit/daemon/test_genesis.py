@@ -13,7 +13,7 @@ from daemon.errors import UsageError
 from daemon.genesis import combine, parse_policy, read_genesis
 from daemon.identity import read_member_record
 from pbft.policy import Policy
-from pbft.types import MEMBERS_MAX
+from pbft.types import CHECKPOINT_INTERVAL, MEMBERS_MAX
 from tests.support.founding import founded, member, write_genesis
 
 IDENTITY = "01" + "00" * 31
@@ -87,7 +87,7 @@ def test_the_network_is_named_by_everything_but_addresses() -> None:
 def _another(name: str) -> int | None:
     """A value of the policy's field that is allowed and not the default."""
     value: int = getattr(Policy(), name)
-    for candidate in (value - 1, value + 1):
+    for candidate in (value - 1, value + 1, value + CHECKPOINT_INTERVAL):
         try:
             replace(Policy(), **{name: candidate})
         except ValueError:

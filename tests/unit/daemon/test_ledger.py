@@ -43,14 +43,26 @@ def slots(life: Cluster) -> list[DecidedSlot]:
     return [life.nodes[0].ledger[number] for number in range(1, 6)]
 
 
+def applied(life: Cluster, chosen: list[DecidedSlot]) -> list[effects.Apply]:
+    """The slots as a replica hands them on, each with the state that it leads to."""
+    states, state = {}, digest.DIGEST_ZERO
+    for slot in slots(life):
+        state = digest.state_digest(state, slot.commits[0].message.digest)
+        states[slot.sequence_number] = state
+    return [
+        effects.Apply(slot.sequence_number, slot, states.get(slot.sequence_number, state))
+        for slot in chosen
+    ]
+
+
 def request_id(slot: DecidedSlot, index: int = 0) -> RequestId:
     return digest.request_id(slot.batch[index].request.message)
 
 
 def test_what_was_appended_is_found(life: Cluster, ledger: Ledger) -> None:
     """By number and by request, with its place in the batch."""
-    ledger.append(slots(life))
-    assert ledger.height == 5
+    ledger.append(applied(life, slots(life)))
+    assert ledger.tip().applied == 5
     for slot in slots(life):
         assert ledger.slot(slot.sequence_number) == slot
         assert ledger.find(request_id(slot)) == (slot, 0)
@@ -62,17 +74,17 @@ def test_items_of_one_batch_are_found_at_their_place(life: Cluster, ledger: Ledg
     """A batch answers several requests."""
     first, second, *_ = slots(life)
     both = replace(first, batch=(*first.batch, *second.batch))
-    ledger.append([both])
+    ledger.append(applied(life, [both]))
     assert ledger.find(request_id(first)) == (both, 0)
     assert ledger.find(request_id(second)) == (both, 1)
 
 
 def test_what_it_holds_already_is_skipped(life: Cluster, ledger: Ledger) -> None:
     """Recovery hands on slots again; nothing changes by it."""
-    ledger.append(slots(life)[:3])
-    ledger.append(slots(life))
-    ledger.append(slots(life))
-    assert ledger.height == 5
+    ledger.append(applied(life, slots(life)[:3]))
+    ledger.append(applied(life, slots(life)))
+    ledger.append(applied(life, slots(life)))
+    assert ledger.tip().applied == 5
     assert ledger.slot(2) == slots(life)[1]
 
 
@@ -83,8 +95,8 @@ def test_a_restart_goes_on_where_it_was(life: Cluster, tmp_path: Path) -> None:
         path = tmp_path / name
         for start, end in pairwise(cuts):
             ledger = Ledger(path)
-            assert ledger.height == start
-            ledger.append(slots(life)[start:end])
+            assert ledger.tip().applied == start
+            ledger.append(applied(life, slots(life)[start:end]))
             ledger.close()
         chains.append(chain(path))
     assert chains[0] == chains[1]
@@ -94,8 +106,7 @@ def chain(path: Path) -> list[bytes]:
     database = sqlite3.connect(path)
     try:
         return [
-            row[0]
-            for row in database.execute("SELECT entry_hash FROM slots ORDER BY sequence_number")
+            row[0] for row in database.execute("SELECT state FROM slots ORDER BY sequence_number")
         ]
     finally:
         database.close()
@@ -104,12 +115,13 @@ def chain(path: Path) -> list[bytes]:
 def test_entries_are_chained_by_hashes(life: Cluster, tmp_path: Path) -> None:
     """Each entry's hash is over the one before and the batch, from 32 zeros on."""
     ledger = Ledger(tmp_path / "ledger.sqlite")
-    ledger.append(slots(life))
+    ledger.append(applied(life, slots(life)))
     ledger.close()
     expected, last = [], bytes(32)
     for slot in slots(life):
         batch = digest.batch_digest(tuple(digest.item_digest(item) for item in slot.batch))
-        last = sha256(b"qnode/1 ledger" + last + batch).digest()
+        domain = b"qnode/1 ledger"
+        last = sha256(bytes([len(domain)]) + domain + last + batch).digest()
         expected.append(last)
     assert chain(tmp_path / "ledger.sqlite") == expected
 
@@ -133,20 +145,20 @@ def test_a_file_that_is_no_ledger_is_a_sentence(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("pages", [1, 8, 16])
 def test_a_full_disk_changes_nothing(life: Cluster, tmp_path: Path, pages: int) -> None:
-    """A batch of slots is all in the ledger or not at all, and `height` says which."""
+    """A batch of slots is all in the ledger or not at all, and its tip says which."""
     ledger = Ledger(tmp_path / "ledger.sqlite")
-    ledger.append(slots(life)[:1])
+    ledger.append(applied(life, slots(life)[:1]))
     database = ledger._database
     (used,) = database.execute("PRAGMA page_count").fetchone()
     (free,) = database.execute("PRAGMA freelist_count").fetchone()
     database.execute(f"PRAGMA max_page_count = {used - free + pages}")
     with pytest.raises(StorageFailed, match="full"):
-        ledger.append([*slots(life)[1:], *_many(slots(life)[4])])
+        ledger.append(applied(life, [*slots(life)[1:], *_many(slots(life)[4])]))
     assert ledger.slot(2) is None
-    assert ledger.height == 1
+    assert ledger.tip().applied == 1
     database.execute("PRAGMA max_page_count = 100000")
-    ledger.append(slots(life))
-    assert ledger.height == 5
+    ledger.append(applied(life, slots(life)))
+    assert ledger.tip().applied == 5
     assert [ledger.slot(number) for number in range(1, 6)] == slots(life)
     ledger.close()
 
@@ -168,19 +180,19 @@ def _many(slot: DecidedSlot) -> list[DecidedSlot]:
 def test_a_lost_ledger_is_rebuilt_from_the_log(life: Cluster, tmp_path: Path, kept: int) -> None:
     """However much of the ledger survived, the log brings the rest, with the same chain."""
     whole = Ledger(tmp_path / "whole")
-    whole.append(slots(life))
+    whole.append(applied(life, slots(life)))
     whole.close()
     ledger = Ledger(tmp_path / "lost")
-    ledger.append(slots(life)[:kept])
+    ledger.append(applied(life, slots(life)[:kept]))
     replica = Replica(
         Configuration(NETWORK, ReplicaId(0), membership(4), Policy()),
         keyring(0),
         tuple(life.nodes[0].log),
-        ledger.height,
+        ledger.tip(),
     )
     turn = replica.step(events.Started())
-    ledger.append([effect.slot for effect in turn if isinstance(effect, effects.Apply)])
-    assert ledger.height == 5
+    ledger.append([effect for effect in turn if isinstance(effect, effects.Apply)])
+    assert ledger.tip().applied == 5
     for slot in slots(life):
         assert ledger.find(request_id(slot)) == (slot, 0)
     ledger.close()

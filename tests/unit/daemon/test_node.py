@@ -21,13 +21,16 @@ from tests.support.solo import Solo
 
 
 def test_the_last_number_is_the_nodes_own() -> None:
-    """Of its own requests, wherever they stand in the log."""
+    """Of its own requests, wherever they stand in the log or in the ledger."""
     records = tuple(
         RequestAccepted(sign(request(replica=replica, number=number)))
         for replica, number in ((0, 7), (1, 99), (0, 3))
     )
-    assert _last_number(records, ReplicaId(0)) == 7
-    assert _last_number(records, ReplicaId(2)) == 0
+    decided = (request(replica=1, number=5), request(replica=2, number=8))
+    assert _last_number(records, (), ReplicaId(0)) == 7
+    assert _last_number(records, decided, ReplicaId(1)) == 99
+    assert _last_number(records, decided, ReplicaId(2)) == 8
+    assert _last_number(records, decided, ReplicaId(3)) == 0
 
 
 def test_a_request_of_an_earlier_life_is_known_at_once() -> None:

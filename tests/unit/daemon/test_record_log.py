@@ -8,22 +8,32 @@ import pytest
 
 from daemon.errors import AlreadyRunning, StorageFailed, UsageError
 from daemon.storage import DataFolder, RecordLog, decode_record, encode_record
+from pbft import digest
 from pbft.errors import Malformed
-from pbft.records import RECORD_KINDS, AnswerDrawn, Record
-from pbft.types import RequestId
+from pbft.messages import Checkpoint
+from pbft.records import RECORD_KINDS, AnswerDrawn, Record, StableCheckpoint
+from pbft.types import Epoch, ReplicaId, RequestId, SequenceNumber
 from tests.support.cluster import Cluster, answer
 from tests.support.disk import failing, full_after
+from tests.support.forge import sign
 
 NETWORK = bytes(range(32))
 OTHER = bytes(32)
 
 
 def log_of_a_life() -> tuple[Record, ...]:
-    """Every kind of record, as a primary wrote them while it answered one question."""
+    """Every kind of record, as a replica wrote them that answered a question, became the primary,
+    answered another, and reached a checkpoint."""
     cluster = Cluster(4)
     cluster.ask(node=0)
     cluster.settle()
-    records = tuple(cluster.nodes[0].log)
+    cluster.crash(0)
+    cluster.ask(node=2)
+    cluster.settle()
+    checkpoint = sign(
+        Checkpoint(NETWORK, Epoch(0), SequenceNumber(64), digest.DIGEST_ZERO, ReplicaId(1))
+    )
+    records = (*cluster.nodes[1].log, StableCheckpoint((checkpoint,)))
     assert {type(record) for record in records} == set(RECORD_KINDS)
     return records
 
@@ -280,8 +290,9 @@ def test_bytes_that_are_no_record(body: bytes) -> None:
 def test_the_numbers_of_the_kinds_on_disk() -> None:
     """They are in files of old versions: append only."""
     names = [kind.__name__ for kind in RECORD_KINDS]
-    assert names[:6] == [
+    assert names[:9] == [
         "RequestAccepted", "AnswerDrawn", "Sealed", "ProposalAccepted", "Prepared", "Decided",
+        "StableCheckpoint", "ViewLeft", "ViewEntered",
     ]  # fmt: skip
     for record in log_of_a_life():
         assert encode_record(record)[0] == RECORD_KINDS.index(type(record))
@@ -306,3 +317,28 @@ def test_a_data_folder_that_cannot_be(tmp_path: Path) -> None:
         DataFolder(tmp_path / "data")
     with pytest.raises(UsageError, match=r"The data folder .* cannot be used"):
         DataFolder(tmp_path / "data" / "deeper")
+
+
+def test_a_replaced_log_is_the_new_one_and_goes_on(tmp_path: Path) -> None:
+    """After a checkpoint the log holds the live records, and what is appended follows them."""
+    path = tmp_path / "log"
+    log = RecordLog(path, NETWORK)
+    log.append([drawn(1), drawn(2)])
+    log.replace([drawn(2)])
+    log.append([drawn(3)])
+    log.close()
+    assert recovered(path, path.read_bytes())[0] == (drawn(2), drawn(3))
+
+
+@pytest.mark.parametrize("name", ["write", "fsync", "open"])
+def test_a_replacement_that_fails_leaves_the_old_log(tmp_path: Path, name: str) -> None:
+    """A full disk at a checkpoint loses nothing: the old log is whole."""
+    path = tmp_path / "log"
+    log = RecordLog(path, NETWORK)
+    log.append([drawn(1), drawn(2)])
+    before = path.read_bytes()
+    with failing(name, errno.ENOSPC), pytest.raises(StorageFailed, match="No space left"):
+        log.replace([drawn(2)])
+    log.close()
+    assert path.read_bytes() == before
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["log"]

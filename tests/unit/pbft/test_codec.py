@@ -12,15 +12,20 @@ from pbft.errors import Malformed
 from pbft.messages import (
     AnswerCommitment,
     AnswerReveal,
+    BatchContent,
+    BatchWanted,
+    Checkpoint,
     Commit,
     DecidedSlot,
     Height,
+    NewView,
     Prepare,
     PrePrepare,
     Proposal,
     Request,
     Seal,
     Signed,
+    ViewChange,
 )
 from pbft.records import RECORD_KINDS
 from pbft.types import MESSAGE_BYTES_MAX, U64_MAX
@@ -35,21 +40,26 @@ ON_THE_WIRE: list[Any] = [
     Signed[Prepare],
     Signed[Commit],
     Signed[Height],
+    Signed[Checkpoint],
+    Signed[ViewChange],
+    Signed[NewView],
     Proposal,
     DecidedSlot,
+    BatchWanted,
+    BatchContent,
 ]
 
 NETWORK = b"\x11" * 32
 SIGNATURE = b"\x22" * 64
 HEIGHT = MESSAGE_CODES[Height]
 REQUEST = MESSAGE_CODES[Request]
-HEAD = bytes([0x83, HEIGHT, 0x83, 0x58, 0x20]) + NETWORK
-"""A height up to and including its network; `applied` and `replica` follow."""
+HEAD = bytes([0x83, HEIGHT, 0x84, 0x58, 0x20]) + NETWORK
+"""A height up to and including its network; `applied`, `view` and `replica` follow."""
 TAIL = b"\x58\x40" + SIGNATURE
 
 
 def height_frame(applied: Any = 5, replica: Any = 1, code: Any = HEIGHT) -> bytes:
-    return cbor2.dumps([code, [NETWORK, applied, replica], SIGNATURE])
+    return cbor2.dumps([code, [NETWORK, applied, 0, replica], SIGNATURE])
 
 
 def request_frame(**changes: Any) -> bytes:
@@ -78,7 +88,7 @@ UNPARSED = "not the CBOR of a message"
 def test_the_frames_these_tests_spoil_are_good_before() -> None:
     """The unspoilt frames decode, so that a refusal below is due to the one thing changed."""
     assert decode(height_frame()).message.applied == 5  # type: ignore[union-attr]
-    assert decode(HEAD + b"\x05\x01" + TAIL) == decode(height_frame())
+    assert decode(HEAD + b"\x05\x00\x01" + TAIL) == decode(height_frame())
     assert decode(request_frame()).message.prompt == "Why?"  # type: ignore[union-attr]
 
 
@@ -117,10 +127,15 @@ def test_the_types_keep_their_numbers() -> None:
         "Prepare",
         "Commit",
         "Height",
+        "Checkpoint",
+        "ViewChange",
+        "NewView",
         "Proposal",
         "DecidedSlot",
+        "BatchWanted",
+        "BatchContent",
     ]
-    assert list(MESSAGE_CODES.values()) == list(range(1, 11))
+    assert list(MESSAGE_CODES.values()) == list(range(1, 16))
 
 
 def test_what_is_signed_differs_between_types_with_equal_fields() -> None:
@@ -160,7 +175,7 @@ def test_every_field_is_under_the_signature(change: dict[str, Any]) -> None:
 )
 def test_refuses_an_integer_that_is_longer_than_needed(applied: bytes) -> None:
     """Five has one encoding."""
-    refuse(HEAD + applied + b"\x01" + TAIL)
+    refuse(HEAD + applied + b"\x00\x01" + TAIL)
 
 
 @pytest.mark.parametrize(
@@ -183,8 +198,8 @@ def test_refuses_a_length_that_is_longer_than_needed(short: bytes, long: bytes) 
     "frame",
     [
         b"\x9f" + height_frame()[1:] + b"\xff",
-        bytes([0x83, HEIGHT]) + b"\x9f" + HEAD[3:] + b"\x05\x01\xff" + TAIL,
-        bytes([0x83, HEIGHT, 0x83]) + b"\x5f\x58\x20" + NETWORK + b"\xff\x05\x01" + TAIL,
+        bytes([0x83, HEIGHT]) + b"\x9f" + HEAD[3:] + b"\x05\x00\x01\xff" + TAIL,
+        bytes([0x83, HEIGHT, 0x84]) + b"\x5f\x58\x20" + NETWORK + b"\xff\x05\x00\x01" + TAIL,
         request_frame().replace(b"\x64Why?", b"\x7f\x64Why?\xff"),
     ],
     ids=["outer array", "inner array", "byte string", "text"],
@@ -216,7 +231,7 @@ def test_refuses_tags(tag: int, value: Any) -> None:
     tagged = cbor2.CBORTag(tag, value)
     refuse(request_frame(prompt=tagged), UNPARSED)
     refuse(height_frame(applied=tagged), UNPARSED)
-    refuse(cbor2.dumps(cbor2.CBORTag(tag, [HEIGHT, [NETWORK, 5, 1], SIGNATURE])))
+    refuse(cbor2.dumps(cbor2.CBORTag(tag, [HEIGHT, [NETWORK, 5, 0, 1], SIGNATURE])))
 
 
 @pytest.mark.parametrize("value", [{}, {1: 2}, {"a": {}}, {b"": 1}], ids=repr)
@@ -271,7 +286,7 @@ def test_hashes_have_32_bytes(length: int) -> None:
 @pytest.mark.parametrize("length", [0, 63, 65])
 def test_signatures_have_64_bytes(length: int) -> None:
     """A signature of any other length is refused."""
-    refuse(cbor2.dumps([HEIGHT, [NETWORK, 5, 1], bytes(length)]))
+    refuse(cbor2.dumps([HEIGHT, [NETWORK, 5, 0, 1], bytes(length)]))
 
 
 @pytest.mark.parametrize(
@@ -297,21 +312,22 @@ def test_the_longest_text_is_accepted() -> None:
     decode(request_frame(language="é" * 8, prompt="x" * 16 * 1024))
 
 
-@pytest.mark.parametrize("body", [[NETWORK, 5], [NETWORK, 5, 1, 1], [], 5, "x", None])
+@pytest.mark.parametrize("body", [[NETWORK, 5, 0], [NETWORK, 5, 0, 1, 1], [], 5, "x", None])
 def test_a_message_has_exactly_its_fields(body: Any) -> None:
     """A field too few or too many is refused."""
     refuse(cbor2.dumps([HEIGHT, body, SIGNATURE]))
 
 
 @pytest.mark.parametrize(
-    "parts", [[], [HEIGHT], [HEIGHT, [NETWORK, 5, 1]], [HEIGHT, [NETWORK, 5, 1], SIGNATURE, 0]]
+    "parts",
+    [[], [HEIGHT], [HEIGHT, [NETWORK, 5, 0, 1]], [HEIGHT, [NETWORK, 5, 0, 1], SIGNATURE, 0]],
 )
 def test_a_signed_message_has_exactly_its_parts(parts: list[Any]) -> None:
     """Type, body and signature, and nothing else."""
     refuse(cbor2.dumps(parts))
 
 
-@pytest.mark.parametrize("code", [0, 11, 255, U64_MAX])
+@pytest.mark.parametrize("code", [0, 16, 255, U64_MAX])
 def test_refuses_unknown_types(code: int) -> None:
     """A type that nobody knows is refused."""
     refuse(height_frame(code=code))

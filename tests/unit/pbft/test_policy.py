@@ -14,6 +14,7 @@ RANGES = {
     "confidence_threshold_bp": (0, 10_000),
     "seal_grace_ms": (0, 60_000),
     "reveal_grace_ms": (0, 60_000),
+    "view_timeout_ms": (100, 60_000),
     "inference_timeout_ms": (100, INFERENCE_TIMEOUT_MS_MAX),
     "prompt_bytes_max": (1, PROMPT_BYTES_MAX),
     "answer_bytes_max": (1, ANSWER_BYTES_MAX),
@@ -25,7 +26,7 @@ RANGES = {
 
 def test_every_field_is_tested_here() -> None:
     """A new field of the policy needs a range and a line above."""
-    tested = RANGES.keys() | {"vote_numerator", "vote_denominator"}
+    tested = RANGES.keys() | {"vote_numerator", "vote_denominator", "rotation_slots"}
     assert {field.name for field in fields(Policy)} == tested
 
 
@@ -64,3 +65,10 @@ def test_two_clusters_can_never_both_win(numerator: int, denominator: int) -> No
     """One half or less would let two clusters win; more than all could never be reached."""
     with pytest.raises(ValueError, match=r"policy\.vote_"):
         Policy(vote_numerator=numerator, vote_denominator=denominator)
+
+
+@pytest.mark.parametrize("slots", [0, 63, 65, 100])
+def test_the_primary_changes_at_checkpoints_only(slots: int) -> None:
+    """A number of slots that is no multiple of the checkpoint interval is refused."""
+    with pytest.raises(ValueError, match=r"policy\.rotation_slots"):
+        Policy(rotation_slots=slots)

@@ -1,0 +1,143 @@
+"""Rounds: what is known of each attempt to answer a request that is not decided yet."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from enum import Enum, auto
+
+from pbft import digest
+from pbft.context import Context
+from pbft.history import History
+from pbft.item import opens, sealed_commitments
+from pbft.messages import AnswerCommitment, AnswerReveal, Request, Seal, Signed
+from pbft.outcome import Contradiction
+from pbft.records import AnswerDrawn
+from pbft.types import ReplicaId, RequestId
+
+ROUNDS_AHEAD_MAX = 256
+"""Rounds of which a peer's messages arrived before the request itself, per peer."""
+
+Chain = tuple[Signed[Seal], ...]
+RoundKey = tuple[RequestId, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Own measurement of a set of answers."""
+
+    similarities_bp: tuple[int, ...]
+    contradictions: tuple[Contradiction, ...]
+
+
+class Due(Enum):
+    """What a primary could do next about a round; nothing while too few answered."""
+
+    SEAL = auto()
+    ANSWERS = auto()
+    """Sealed replicas keep silent: the primary could seal others beside them. If it has nobody to
+    seal, a correct replica may have left the view alone, and all must follow to have its answer."""
+    PROPOSAL = auto()
+    DECISION = auto()
+
+
+@dataclass(slots=True)
+class Round:
+    """One attempt to answer one request."""
+
+    request_id: RequestId
+    attempt: int
+    opened_by: ReplicaId
+    request: Signed[Request] | None = None
+    drawn: AnswerDrawn | None = None
+    commitments: dict[ReplicaId, Signed[AnswerCommitment]] = field(default_factory=dict)
+    seals: tuple[Signed[Seal], ...] = ()
+    reveals: dict[ReplicaId, Signed[AnswerReveal]] = field(default_factory=dict)
+    comparisons: dict[tuple[ReplicaId, ...], Comparison | None] = field(default_factory=dict)
+    """By the replicas compared; None while the measurement is under way."""
+    grace_armed: bool = False
+    grace_over: bool = False
+    handed_on: bool = False
+    """The primary has proposed the item, or is about to."""
+    proposed: bool = False
+    """A proposal with this item is in a slot."""
+    due: Due | None = None
+    """What the primary is being waited for."""
+    helped: bool = False
+    """The primary was sent what it may lack."""
+    held: frozenset[ReplicaId] = frozenset()
+    """Whose reveals were here when the grace was over, and were passed on to the primary."""
+    owed: frozenset[ReplicaId] = frozenset()
+    """Whose reveals the primary must include by now."""
+
+    @property
+    def key(self) -> tuple[RequestId, int]:
+        return self.request_id, self.attempt
+
+    def revealed(self) -> list[Signed[AnswerReveal]]:
+        """Reveals that open a sealed commitment, in order of replica."""
+        sealed = sealed_commitments(self.seals)
+        return [
+            self.reveals[replica]
+            for replica in sorted(self.reveals)
+            if replica in sealed and opens(self.reveals[replica].message, sealed[replica].message)
+        ]
+
+
+class Rounds:
+    """All rounds, by request and attempt."""
+
+    def __init__(self, context: Context, history: History) -> None:
+        self._context = context
+        self._history = history
+        self._rounds: dict[RoundKey, Round] = {}
+
+    def get(self, request_id: RequestId, attempt: int) -> Round | None:
+        return self._rounds.get((request_id, attempt))
+
+    def open(self, key: RoundKey, opened_by: ReplicaId) -> Round:
+        """The round, made if there is none."""
+        if key not in self._rounds:
+            self._rounds[key] = Round(*key, opened_by=opened_by)
+        return self._rounds[key]
+
+    def for_message(self, source: ReplicaId, request_id: RequestId, attempt: int) -> Round | None:
+        """The round that a message belongs to; opened if the request itself is still on its way.
+        None if the request is decided."""
+        round_ = self.get(request_id, attempt)
+        if round_ is not None or self._history.is_decided_id(request_id):
+            return round_
+        if attempt != 0:
+            self._context.refuse(source, "attempt")
+            return None
+        ahead = [r for r in self if not r.request and r.opened_by == source]
+        if len(ahead) >= ROUNDS_AHEAD_MAX:
+            # The oldest goes, first of those that no other peer speaks of: its request was
+            # probably never sent to us, and must not use up the room of honest peers.
+            lonely = [r for r in ahead if r.commitments.keys() <= {source}]
+            self.remove((lonely or ahead)[0])
+            self._context.refuse(source, "too-many-rounds")
+        return self.open((request_id, attempt), source)
+
+    def of_asker(self, replica: ReplicaId) -> int:
+        """How many open requests this replica asked."""
+        return sum(1 for r in self if r.request and r.request.message.replica == replica)
+
+    def of_request(self, request: Request) -> list[Round]:
+        """All attempts at it, and at whatever else its asker sent under the same number."""
+        request_id = digest.request_id(request)
+        number = (request.replica, request.number)
+        return [
+            round_
+            for round_ in self
+            if round_.request_id == request_id
+            or (
+                round_.request is not None
+                and (round_.request.message.replica, round_.request.message.number) == number
+            )
+        ]
+
+    def remove(self, round_: Round) -> None:
+        del self._rounds[round_.key]
+
+    def __iter__(self) -> Iterator[Round]:
+        """In the order of opening; safe against changes meanwhile."""
+        return iter(list(self._rounds.values()))

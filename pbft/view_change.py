@@ -1,0 +1,364 @@
+"""View changes (Castro and Liskov 1999, §4.4): replacing a primary that does not lead.
+
+Upon suspecting the primary of view v, a replica stops taking part in v, logs and broadcasts a
+view-change for v + 1 with its stable checkpoint, what it has prepared above, and the seals it
+knows. Upon holding view-changes of f + 1 others for higher views, it joins the lowest of these
+without waiting for its own timer. The primary of the new view, holding q valid view-changes,
+broadcasts a new-view with them and the pre-prepares that follow. Upon receiving it, a backup
+computes these itself, and enters the view only if they are the same.
+
+A replica repeats its view-change until the view is entered, and goes on to the next view if a
+quorum wants this one and it does not come about. The time it waits doubles with every such view
+and goes back with every decision. Whoever is in a view shows the new-view to peers that are behind.
+
+Deviations from the paper:
+- The view-change carries the seals of undecided requests: their answers may have been revealed,
+  and a fresh list of commitments would let copies in.
+- Prepared slots of the new view are prepared again without judging: a quorum judged them.
+- One valid view-change is kept for each replica, the one for the highest view. An invalid one is
+  refused whole and hides nobody else's.
+- A primary hands over after a number of slots (`policy.rotation_slots`), by the same messages.
+- The time to wait for a new-view starts with the own view-change, not with the quorum's; when it
+  is over without a quorum, the view-change is repeated and no further view asked for.
+"""
+
+from collections import deque
+from collections.abc import Callable
+
+from pbft.checkpoint import Checkpoints
+from pbft.context import Context
+from pbft.effects import ArmTimer, CancelTimer, Persist, Send
+from pbft.events import NewViewDue
+from pbft.log import MessageLog
+from pbft.messages import (
+    Commit,
+    NewView,
+    Prepare,
+    PrePrepare,
+    Proposal,
+    Seal,
+    Signed,
+    ViewChange,
+    WireMessage,
+)
+from pbft.new_view import Plan, plan, view_change_fault
+from pbft.normal_case import NormalCase
+from pbft.observation import Observation
+from pbft.records import ViewEntered, ViewLeft
+from pbft.types import ReplicaId, SequenceNumber, View
+from pbft.watch import AWAY_TIMEOUT_MS
+
+TIMEOUT_DOUBLINGS_MAX = 5
+
+EARLY_COST_MAX = 512
+_PROPOSAL_COST = 32
+
+
+class ViewChanges:
+    """The current view and the votes for higher ones."""
+
+    def __init__(
+        self,
+        context: Context,
+        log: MessageLog,
+        checkpoints: Checkpoints,
+        observation: Observation,
+        normal_case: NormalCase,
+        replay: Callable[[ReplicaId, WireMessage], None],
+    ) -> None:
+        self._context = context
+        self._log = log
+        self._checkpoints = checkpoints
+        self._observation = observation
+        self._normal_case = normal_case
+        self._replay = replay
+        self._votes: dict[ReplicaId, Signed[ViewChange]] = {}
+        self._new_view: Signed[NewView] | None = None
+        self._early: dict[ReplicaId, deque[tuple[int, WireMessage]]] = {}
+        self._failures = 0
+        self._opening: SequenceNumber = SequenceNumber(0)
+        """The last slot that the current view took over; until it is decided the view is new."""
+
+    # --- leaving a view ------------------------------------------------------------------------
+
+    def suspect(self) -> None:
+        """The primary of the current view could have moved and has not."""
+        if self._context.active:
+            self._start(View(self._context.view + 1))
+
+    def rotate(self) -> None:
+        """The primary has led for long enough; its successor must be there to take over."""
+        if self._context.active and self._successor not in self._context.away:
+            self._start(View(self._context.view + 1))
+
+    @property
+    def _successor(self) -> ReplicaId:
+        return self._context.members.primary(View(self._context.view + 1))
+
+    def _start(self, view: View) -> None:
+        self._leave(view)
+        context = self._context
+        vote = context.sign(
+            ViewChange(
+                network=context.network,
+                epoch=context.members.epoch,
+                view=view,
+                stable=self._log.low_watermark,
+                proof=self._checkpoints.proof,
+                prepared=tuple(s.certificate for s in self._log if s.certificate is not None),
+                chains=self._observation.chains(),
+                replica=context.me,
+            )
+        )
+        context.emit(Persist(ViewLeft(vote)))
+        context.broadcast(vote)
+        self._votes[context.me] = vote
+        self._await_new_view()
+        self._open_if_primary()
+
+    def _leave(self, view: View) -> None:
+        self._context.view = view
+        self._context.active = False
+        self._observation.leave_view()
+        self._normal_case.leave_view()
+
+    def _await_new_view(self) -> None:
+        self._context.emit(ArmTimer(NewViewDue(self._context.view), self._patience_ms()))
+
+    def _patience_ms(self) -> int:
+        if self._context.primary in self._context.away:
+            return AWAY_TIMEOUT_MS
+        return self.timeout_ms
+
+    @property
+    def timeout_ms(self) -> int:
+        return int(self._context.policy.view_timeout_ms) << self._failures
+
+    def _fail(self) -> None:
+        self._failures = min(self._failures + 1, TIMEOUT_DOUBLINGS_MAX)
+
+    def on_new_view_due(self, timer: NewViewDue) -> None:
+        if timer.view != self._context.view:
+            return
+        if self._context.active:
+            if any(s.decided is None and s.sequence_number <= self._opening for s in self._log):
+                self._fail()
+                self.suspect()
+            return
+        wanted = sum(1 for vote in self._votes.values() if vote.message.view >= self._context.view)
+        if wanted >= self._context.members.quorum:
+            self._fail()
+            self._start(View(self._context.view + 1))
+        else:
+            self._context.broadcast(self._votes[self._context.me])
+            self._await_new_view()
+
+    # --- votes of others -----------------------------------------------------------------------
+
+    def on_view_change(self, source: ReplicaId, signed: Signed[ViewChange]) -> None:
+        message = signed.message
+        held = self._votes.get(message.replica)
+        if held is not None and held.message.view >= message.view:
+            return
+        if message.view < self._context.view or (
+            message.view == self._context.view and self._context.active
+        ):
+            if self._new_view is not None and message.replica == source:
+                self._context.emit(Send(source, self._new_view))
+            return
+        if not self._context.is_genuine(signed):
+            self._context.refuse(source, "signature")
+            return
+        if fault := view_change_fault(message, self._context.rules):
+            self._context.refuse(source, fault)
+            return
+        self._votes[message.replica] = signed
+        self._join()
+        self._open_if_primary()
+
+    def _join(self) -> None:
+        """At f + 1 (§4.5.2): one of them is correct, so the view change is not a liar's idea."""
+        higher = [
+            v.message.view for v in self._votes.values() if v.message.view > self._context.view
+        ]
+        if len(higher) > self._context.members.f:
+            self._start(min(higher))
+
+    # --- opening a view ------------------------------------------------------------------------
+
+    def _open_if_primary(self) -> None:
+        context = self._context
+        if self._context.active or context.primary != context.me:
+            return
+        votes = [
+            self._votes[r]
+            for r in sorted(self._votes)
+            if self._votes[r].message.view == self._context.view
+        ]
+        if len(votes) < context.members.quorum:
+            return
+        new_view = context.sign(
+            NewView(
+                network=context.network,
+                epoch=context.members.epoch,
+                view=self._context.view,
+                view_changes=tuple(votes),
+                pre_prepares=tuple(
+                    context.sign(pre_prepare)
+                    for pre_prepare in self._pre_prepares(self._context.view, plan(votes))
+                ),
+                replica=context.me,
+            )
+        )
+        self._enter(new_view)
+
+    def _pre_prepares(self, view: View, planned: Plan) -> list[PrePrepare]:
+        """O of the paper."""
+        context = self._context
+        return [
+            PrePrepare(
+                network=context.network,
+                epoch=context.members.epoch,
+                view=view,
+                sequence_number=number,
+                digest=planned.digests[number],
+                replica=context.members.primary(view),
+            )
+            for number in sorted(planned.digests)
+        ]
+
+    def on_new_view(self, source: ReplicaId, signed: Signed[NewView]) -> None:
+        message = signed.message
+        if message.view < self._context.view or (
+            message.view == self._context.view and self._context.active
+        ):
+            return
+        if fault := self._new_view_fault(signed):
+            self._context.refuse(source, fault)
+        else:
+            self._enter(signed)
+
+    def _new_view_fault(self, signed: Signed[NewView]) -> str | None:
+        message = signed.message
+        rules = self._context.rules
+        if message.epoch != rules.membership.epoch:
+            return "epoch"
+        if message.view == 0 or message.replica != rules.membership.primary(message.view):
+            return "not-primary"
+        if not rules.is_genuine(signed):
+            return "signature"
+        replicas = [vote.message.replica for vote in message.view_changes]
+        if replicas != sorted(set(replicas)) or len(replicas) < rules.membership.quorum:
+            return "new-view-quorum"
+        for vote in message.view_changes:
+            if vote.message.view != message.view or not rules.is_genuine(vote):
+                return "new-view-quorum"
+            if fault := view_change_fault(vote.message, rules):
+                return fault
+        expected = self._pre_prepares(message.view, plan(message.view_changes))
+        if [p.message for p in message.pre_prepares] != expected:
+            return "new-view-plan"
+        if not all(rules.is_genuine(p) for p in message.pre_prepares):
+            return "signature"
+        return None
+
+    def _enter(self, signed: Signed[NewView]) -> None:
+        self._context.emit(
+            Persist(ViewEntered(signed)), CancelTimer(NewViewDue(self._context.view))
+        )
+        if signed.message.replica == self._context.me:
+            self._context.broadcast(signed)
+        self._install(signed)
+        if self._opening > self._log.low_watermark:
+            self._context.emit(ArmTimer(NewViewDue(self._context.view), 2 * self.timeout_ms))
+        self._replay_early()
+
+    def _install(self, signed: Signed[NewView]) -> None:
+        message = signed.message
+        planned = plan(message.view_changes)
+        self._leave(message.view)
+        self._context.active = True
+        self._new_view = signed
+        self._votes = {r: v for r, v in self._votes.items() if v.message.view > message.view}
+        if planned.stable > self._log.low_watermark:
+            self._checkpoints.restore(planned.proof)
+        self._opening = max(planned.digests, default=planned.stable)
+        self._context.view_timeout_ms = self.timeout_ms
+        self._normal_case.enter_view(message.pre_prepares, self._opening)
+        self._observation.enter_view(planned.chains, self._normal_case.requests_taken_over())
+
+    # --- messages that come before the view is entered -----------------------------------------
+
+    def keep_early(self, source: ReplicaId, message: WireMessage) -> bool:
+        """Whether the message is of a view not entered yet, and now waits for it."""
+        view = _view_of(message)
+        if (
+            view is None
+            or view < self._context.view
+            or (view == self._context.view and self._context.active)
+        ):
+            return False
+        waiting = self._early.setdefault(source, deque())
+        cost = _PROPOSAL_COST if isinstance(message, Proposal) else 1
+        while waiting and sum(c for c, _ in waiting) + cost > EARLY_COST_MAX:
+            waiting.popleft()
+            self._context.refuse(source, "too-early")
+        waiting.append((cost, message))
+        return True
+
+    def _replay_early(self) -> None:
+        early, self._early = self._early, {}
+        for source in sorted(early):
+            for _, message in early[source]:
+                self._replay(source, message)
+
+    # --- peers, progress, recovery -------------------------------------------------------------
+
+    def on_decided(self) -> None:
+        """Progress: patience goes back."""
+        self._failures = max(0, self._failures - 1)
+        self._context.view_timeout_ms = self.timeout_ms
+
+    def on_peer_down(self, replica: ReplicaId) -> None:
+        if not self._context.active and self._context.primary == replica:
+            self._await_new_view()
+
+    def on_peer_up(self, replica: ReplicaId) -> None:
+        own = self._votes.get(self._context.me)
+        if not self._context.active and own is not None:
+            self._context.emit(Send(replica, own))
+
+    def on_peer_view(self, replica: ReplicaId, view: View) -> None:
+        """A peer said which view it is in: help it along if it is behind."""
+        if view < self._context.view and self._context.active and self._new_view is not None:
+            self._context.emit(Send(replica, self._new_view))
+
+    def restore_left(self, vote: Signed[ViewChange]) -> None:
+        self._leave(vote.message.view)
+        self._votes[self._context.me] = vote
+
+    def restore_entered(self, new_view: Signed[NewView]) -> None:
+        self._install(new_view)
+
+    def resume(self) -> None:
+        if not self._context.active:
+            self._context.broadcast(self._votes[self._context.me])
+            self._await_new_view()
+        elif self._opening > self._log.low_watermark:
+            self._context.emit(ArmTimer(NewViewDue(self._context.view), 2 * self.timeout_ms))
+
+    def live_records(self) -> tuple[list[ViewEntered], list[ViewLeft]]:
+        """The view that was entered last, and the one asked for since."""
+        entered = [ViewEntered(self._new_view)] if self._new_view is not None else []
+        left = [] if self._context.active else [ViewLeft(self._votes[self._context.me])]
+        return entered, left
+
+
+def _view_of(message: WireMessage) -> View | None:
+    match message:
+        case Proposal(pre_prepare=Signed(message=inner)):
+            return inner.view
+        case Signed(message=Prepare() | Commit() | Seal() as inner):
+            return inner.view
+        case _:
+            return None

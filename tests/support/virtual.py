@@ -1,0 +1,306 @@
+"""A network in virtual time, in which everything that happens follows from one seed.
+
+Messages take 0.5 to 8 ms and stay in order on each connection, models 0.1 to 2 s, embedders 10 to
+60 ms. Replicas crash and restart, links break and heal. One Byzantine replica runs the protocol and
+mutates, signs again, withholds and replays what it sends.
+"""
+
+import heapq
+import random
+from collections import Counter
+from dataclasses import dataclass, field, fields, is_dataclass, replace
+from enum import Enum
+from itertools import permutations
+from typing import Any
+
+from pbft import digest, effects, events
+from pbft.certificate import certify, verify
+from pbft.codec import decode, encode
+from pbft.context import Configuration
+from pbft.errors import Malformed
+from pbft.execution import Tip
+from pbft.history import REMEMBERED_MAX
+from pbft.item import Rules
+from pbft.messages import DecidedSlot, Kind, Request, Signed, WireMessage
+from pbft.policy import Policy
+from pbft.records import Record, RequestAccepted
+from pbft.replica import Replica
+from pbft.types import Digest, ReplicaId, RequestId, SequenceNumber
+from tests.support.cluster import NETWORK, answer, same_first_word
+from tests.support.keyring import QuickKeyring, quick_membership
+
+REPLAYED_MAX = 200
+"""Own messages that the Byzantine replica remembers."""
+
+
+@dataclass
+class Node:
+    """One replica through all its lives; `log`, `ledger` and `state` are its disk."""
+
+    replica: Replica | None = None
+    life: int = 0
+    log: list[Record] = field(default_factory=list)
+    ledger: dict[int, DecidedSlot] = field(default_factory=dict)
+    state: Digest = digest.DIGEST_ZERO
+    timers: dict[events.Timer, float] = field(default_factory=dict)
+    asked: set[RequestId] = field(default_factory=set)
+    """Questions of its users that it logged."""
+    replied: set[RequestId] = field(default_factory=set)
+    evidence: list[effects.Report] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Byzantine:
+    """How one replica misbehaves: shares of its messages."""
+
+    replica: int
+    dropped: float
+    mutated: float
+    replayed: float
+
+
+class Network:
+    """n replicas under one seed."""
+
+    def __init__(
+        self, n: int, seed: str, policy: Policy | None = None, byzantine: Byzantine | None = None
+    ) -> None:
+        self.n = n
+        self.byzantine = byzantine
+        self.random = random.Random(seed)  # noqa: S311  # a seed must replay
+        self.policy = policy or Policy()
+        self.members = quick_membership(n)
+        self.now_ms = 0.0
+        self.lost = 0.0
+        """Share of all messages that is lost; a connection that comes up repairs it."""
+        self.cut: set[tuple[int, int]] = set()
+        self.decided: dict[int, Digest] = {}
+        self._count = 0
+        self._asked = 0
+        self._queue: list[tuple[float, int, int, int, events.Event]] = []
+        self._last_arrival: dict[tuple[int, int], float] = {}
+        self._sent_before: list[WireMessage] = []
+        self.nodes = [Node() for _ in range(n)]
+        for i in range(n):
+            self._boot(i)
+
+    @property
+    def honest(self) -> list[int]:
+        return [i for i in range(self.n) if self.byzantine is None or i != self.byzantine.replica]
+
+    def up(self) -> list[int]:
+        return [i for i, node in enumerate(self.nodes) if node.replica is not None]
+
+    # --- what a test may do --------------------------------------------------------------------
+
+    def ask(self, i: int) -> None:
+        self._asked += 1
+        prompt = f"Question {self._asked}?"
+        request = Request(
+            NETWORK, ReplicaId(i), self._asked, Kind.TEXT, prompt, "", 64, timeout_ms=10_000
+        )
+        self._put(0, i, events.Submitted(request))
+
+    def crash(self, i: int) -> None:
+        self.nodes[i].replica = None
+        self.nodes[i].timers.clear()
+        for j in self.up():
+            self._put(5, j, events.PeerDown(ReplicaId(i)))
+
+    def restart(self, i: int) -> None:
+        self._boot(i)
+        for j in range(self.n):
+            if j != i and j in self.up() and (i, j) not in self.cut:
+                self._put(3, j, events.PeerUp(ReplicaId(i)))
+                self._put(3, i, events.PeerUp(ReplicaId(j)))
+            elif j != i:
+                self._put(0, i, events.PeerDown(ReplicaId(j)))
+
+    def part(self, side: set[int]) -> None:
+        """Nothing passes between `side` and the rest; drivers notice soon."""
+        for i, j in permutations(range(self.n), 2):
+            if (i in side) != (j in side) and (i, j) not in self.cut:
+                self.cut.add((i, j))
+                self._put(1_000, i, events.PeerDown(ReplicaId(j)))
+
+    def heal(self) -> None:
+        """All links that should be up break and come up again."""
+        self.cut.clear()
+        for i, j in permutations(self.up(), 2):
+            self._put(5, i, events.PeerDown(ReplicaId(j)))
+            self._put(6, i, events.PeerUp(ReplicaId(j)))
+
+    def run(self, for_ms: float) -> None:
+        end_ms = self.now_ms + for_ms
+        while self._queue and self._queue[0][0] <= end_ms:
+            self._next()
+        self.now_ms = end_ms
+
+    def open_questions(self) -> list[str]:
+        """Questions that an honest live replica logged for its users and has not answered."""
+        return [
+            f"R{i} lacks {len(missing)} answers"
+            for i in self.honest
+            if self.nodes[i].replica is not None
+            and (missing := self.nodes[i].asked - self.nodes[i].replied)
+        ]
+
+    # --- what must hold ------------------------------------------------------------------------
+
+    def check(self, limit_ms: float = 300_000) -> None:
+        """Every accepted question is answered in time; nobody honest was accused; ledgers agree,
+        and their certificates convince anyone. (Gaps and disagreement fail as they happen.)"""
+        end_ms = self.now_ms + limit_ms
+        while self.open_questions() and self.now_ms < end_ms:
+            self.run(500)
+        assert self.open_questions() == []
+        rules = Rules(NETWORK, self.members, self.policy, QuickKeyring(0))
+        for i in self.honest:
+            node = self.nodes[i]
+            accused = {report.evidence.replica for report in node.evidence}
+            assert not accused & set(self.honest), f"R{i} accuses an honest replica"
+            times = Counter(
+                digest.request_id(item.request.message)
+                for slot in node.ledger.values()
+                for item in slot.batch
+            )
+            assert set(times.values()) <= {1}, "a request was applied twice"
+        longest = max((self.nodes[i].ledger for i in self.honest), key=len)
+        for slot in longest.values():
+            for index in range(len(slot.batch)):
+                verify(certify(slot, index), rules)
+
+    # --- the machinery -------------------------------------------------------------------------
+
+    def _boot(self, i: int) -> None:
+        node = self.nodes[i]
+        node.life += 1
+        requests = [item.request.message for slot in node.ledger.values() for item in slot.batch]
+        node.replica = Replica(
+            Configuration(NETWORK, ReplicaId(i), self.members, self.policy),
+            QuickKeyring(i),
+            tuple(node.log),
+            Tip(SequenceNumber(len(node.ledger)), node.state, tuple(requests[-REMEMBERED_MAX:])),
+        )
+        self._put(0, i, events.Started())
+
+    def _put(self, after_ms: float, i: int, event: events.Event) -> None:
+        self._count += 1
+        at_ms = self.now_ms + after_ms
+        heapq.heappush(self._queue, (at_ms, self._count, i, self.nodes[i].life, event))
+
+    def _next(self) -> None:
+        self.now_ms, _, i, life, event = heapq.heappop(self._queue)
+        node = self.nodes[i]
+        if node.replica is None or life != node.life:
+            return
+        if isinstance(event, events.TimerFired):
+            if node.timers.get(event.timer) != self.now_ms:
+                return  # cancelled, or armed again
+            del node.timers[event.timer]
+        for effect in node.replica.step(event):
+            self._perform(i, node, effect)
+
+    def _perform(self, i: int, node: Node, effect: effects.Effect) -> None:  # noqa: C901  # cases
+        match effect:
+            case effects.Persist(record):
+                node.log.append(record)
+                if isinstance(record, RequestAccepted) and record.request.message.replica == i:
+                    node.asked.add(digest.request_id(record.request.message))
+            case effects.Compact(records):
+                node.log[:] = records
+            case effects.Broadcast(message):
+                for j in range(self.n):
+                    if j != i:
+                        self._send(i, j, message)
+            case effects.Send(j, message):
+                self._send(i, j, message)
+            case effects.SendLedger(j, first, last):
+                for number in range(first, last + 1):
+                    self._send(i, j, node.ledger[number])
+            case effects.ArmTimer(timer, delay_ms):
+                node.timers[timer] = self.now_ms + delay_ms
+                self._put(delay_ms, i, events.TimerFired(timer))
+            case effects.CancelTimer(timer):
+                node.timers.pop(timer, None)
+            case effects.RunInference(request_id, attempt):
+                said = answer("Paris" if self.random.random() < 0.95 else "Lyon")
+                ready = events.AnswerReady(request_id, attempt, said, self.random.randbytes(32))
+                self._put(self.random.uniform(100, 2_000), i, ready)
+            case effects.CompareAnswers(request_id, attempt, _, replicas, answers):
+                result = same_first_word(answers)
+                compared = events.AnswersCompared(request_id, attempt, replicas, *result)
+                self._put(self.random.uniform(10, 60), i, compared)
+            case effects.Reply(request_id):
+                node.replied.add(request_id)
+            case effects.Apply(number, slot, state):
+                assert number == len(node.ledger) + 1, f"R{i} has a gap before slot {number}"
+                node.ledger[number] = slot
+                node.state = state
+                if i in self.honest:
+                    of = slot.commits[0].message.digest
+                    assert self.decided.setdefault(number, of) == of, f"two decisions for {number}"
+            case effects.Report():
+                node.evidence.append(effect)
+
+    def _send(self, i: int, j: int, message: WireMessage) -> None:
+        if self.byzantine is None or i != self.byzantine.replica:
+            self._deliver(i, j, message)
+            return
+        self._sent_before = [*self._sent_before[1 - REPLAYED_MAX :], message]
+        draw = self.random.random() - self.byzantine.dropped
+        if draw < 0:
+            return
+        if draw < self.byzantine.mutated:
+            self._deliver(i, j, self._mutated(message))
+            if self.random.random() < 0.5:
+                return
+        if self.random.random() < self.byzantine.replayed:
+            self._deliver(i, j, self.random.choice(self._sent_before))
+        self._deliver(i, j, message)
+
+    def _deliver(self, i: int, j: int, message: WireMessage) -> None:
+        lost = self.random.random() < self.lost
+        if self.nodes[j].replica is None or (i, j) in self.cut or lost:
+            return
+        at_ms = max(
+            self.now_ms + self.random.uniform(0.5, 8), self._last_arrival.get((i, j), 0) + 0.001
+        )
+        self._last_arrival[i, j] = at_ms
+        self._put(at_ms - self.now_ms, j, events.Received(ReplicaId(i), message))
+
+    def _mutated(self, message: WireMessage) -> WireMessage:
+        """As it would arrive; the message itself if nobody could read the mutant."""
+        try:
+            return decode(encode(self._mutant(message)))
+        except (Malformed, ValueError, TypeError, AttributeError, OverflowError):
+            return message
+
+    def _mutant(self, value: Any) -> Any:
+        """One part of the value is another, and own signatures around it are made again."""
+        draw = self.random
+        if isinstance(value, Signed):
+            inner = self._mutant(value.message)
+            signs = self.byzantine is not None and inner.replica == self.byzantine.replica
+            if signs and draw.random() < 0.9:
+                return Signed(inner, QuickKeyring(inner.replica).sign(inner))
+            return Signed(inner, value.signature)
+        if is_dataclass(value):
+            name = draw.choice([f.name for f in fields(value)])
+            return replace(value, **{name: self._mutant(getattr(value, name))})  # type: ignore[type-var]
+        if isinstance(value, Enum):
+            return draw.choice(list(type(value)))
+        if isinstance(value, int):
+            near = max(0, value + draw.choice([-1, 1, 2, 64]))
+            return near if draw.random() < 0.8 else draw.choice([0, 2**63, 2**64 - 1])
+        if isinstance(value, bytes):
+            place = draw.randrange(len(value))
+            return value[:place] + bytes([value[place] ^ 1]) + value[place + 1 :]
+        if isinstance(value, str):
+            return value + "x"
+        if isinstance(value, tuple) and value:
+            place = draw.randrange(len(value))
+            changed = (*value[:place], self._mutant(value[place]), *value[place + 1 :])
+            without = value[:place] + value[place + 1 :]
+            return draw.choice([without, (*value, value[place]), value[::-1], changed, changed])
+        return value
