@@ -19,6 +19,7 @@ def own_commitment(context: Context, drawn: AnswerDrawn) -> Signed[AnswerCommitm
     return context.sign(
         AnswerCommitment(
             network=context.network,
+            epoch=context.epoch,
             request_id=drawn.request_id,
             attempt=drawn.attempt,
             commitment=commitment_of(_reveal(context, drawn)),
@@ -30,6 +31,7 @@ def own_commitment(context: Context, drawn: AnswerDrawn) -> Signed[AnswerCommitm
 def _reveal(context: Context, drawn: AnswerDrawn) -> AnswerReveal:
     return AnswerReveal(
         network=context.network,
+        epoch=context.epoch,
         request_id=drawn.request_id,
         attempt=drawn.attempt,
         answer=drawn.answer,

@@ -1,48 +1,42 @@
 """The portable certificate: proof, checkable offline by anyone, that a quorum agreed on an answer.
 
 A certificate holds one item of a decided batch (the question, everybody's signed answers, the
-similarities, the outcome), the digests of the batch's other items, and the quorum's signatures
-over the commit. Checking it needs the member list and the policy, which are in the genesis file,
-and no network.
+similarities, the outcome), the digests of the batch's other entries, and the quorum's signatures
+over the commit. Whose signatures count, and which policy, is in the genesis file, or follows from
+it by the chain of epoch certificates that every certificate carries. Checking needs no network.
 
 On disk it is JSON for people, in exactly one form: the text is produced again from what was read
 and must be the same, so that not one byte can be changed unnoticed.
 """
 
 import json
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Annotated
 
 from pbft import digest
 from pbft.document import from_json, to_json
-from pbft.errors import InvalidCertificate, Malformed
+from pbft.epochs import certificate_fault
+from pbft.errors import InvalidCertificate, InvariantViolation, Malformed
 from pbft.item import Rules, WrongItem, check_item
-from pbft.messages import Commit, DecidedSlot, Item, Signed
-from pbft.schema import AtMost, Hash, Signature
+from pbft.messages import Commit, DecidedSlot, EpochCertificate, Item, Signatory, Signed
+from pbft.schema import AtMost, Hash
 from pbft.types import (
     BATCH_ITEMS_MAX,
+    EPOCHS_MAX,
     MEMBERS_MAX,
     MESSAGE_BYTES_MAX,
     Digest,
     Epoch,
-    ReplicaId,
     RequestId,
     SequenceNumber,
     View,
 )
 
-FORMAT = "qnode certificate 1"
+FORMAT = "qnode certificate 2"
 
 TEXT_BYTES_MAX = 4 * MESSAGE_BYTES_MAX
 """JSON writes a byte as two digits and every field with its name."""
-
-
-@dataclass(frozen=True, slots=True)
-class CommitSignature:
-    """One member's signature over the `Commit` that the certificate spells out."""
-
-    replica: ReplicaId
-    signature: Signature
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,40 +46,56 @@ class Certificate:
     view: View
     sequence_number: SequenceNumber
     index: int
-    """Which of `item_digests` is this item's."""
-    item_digests: Annotated[tuple[Digest, ...], AtMost(BATCH_ITEMS_MAX)]
-    commits: Annotated[tuple[CommitSignature, ...], AtMost(MEMBERS_MAX)]
+    """Which of `entry_digests` is this item's."""
+    entry_digests: Annotated[tuple[Digest, ...], AtMost(BATCH_ITEMS_MAX)]
+    commits: Annotated[tuple[Signatory, ...], AtMost(MEMBERS_MAX)]
+    """Signatures over the `Commit` that the fields above spell out."""
     item: Item
+    epochs: Annotated[tuple[EpochCertificate, ...], AtMost(EPOCHS_MAX)]
+    """From epoch 1 to this one's, each signed by the members of the one before."""
 
     @property
     def request_id(self) -> RequestId:
         return digest.request_id(self.item.request.message)
 
 
-def certify(slot: DecidedSlot, index: int) -> Certificate:
-    """The certificate of one item of a decided slot."""
+def certify(slot: DecidedSlot, index: int, epochs: Sequence[EpochCertificate] = ()) -> Certificate:
+    """The certificate of one item of a decided slot. `epochs` lead up to the slot's epoch."""
     commit = slot.commits[0].message
+    item = slot.batch[index]
+    if not isinstance(item, Item):
+        raise InvariantViolation("only answers have certificates")
     return Certificate(
         network=commit.network,
         epoch=commit.epoch,
         view=commit.view,
         sequence_number=commit.sequence_number,
         index=index,
-        item_digests=tuple(digest.item_digest(item) for item in slot.batch),
-        commits=tuple(CommitSignature(c.message.replica, c.signature) for c in slot.commits),
-        item=slot.batch[index],
+        entry_digests=tuple(digest.entry_digest(entry) for entry in slot.batch),
+        commits=tuple(Signatory(c.message.replica, c.signature) for c in slot.commits),
+        item=item,
+        epochs=tuple(epochs[: commit.epoch]),
     )
 
 
-def verify(certificate: Certificate, rules: Rules) -> None:
-    """Raises `InvalidCertificate` unless the certificate proves its outcome."""
-    if certificate.network != rules.network:
+def verify(certificate: Certificate, genesis: Rules) -> Rules:
+    """The rules of its epoch; raises `InvalidCertificate` unless it proves its outcome.
+
+    `genesis` are the rules of epoch 0.
+    """
+    if certificate.network != genesis.network:
         raise InvalidCertificate("It belongs to another network than this genesis file.")
+    rules = rules_after(genesis, certificate.epochs)
     if certificate.epoch != rules.membership.epoch:
-        raise InvalidCertificate(f"It is of epoch {certificate.epoch}, which is unknown here.")
-    if certificate.index >= len(certificate.item_digests):
+        raise InvalidCertificate(
+            f"It is of epoch {certificate.epoch}, and proves the members of epoch "
+            f"{rules.membership.epoch}."
+        )
+    if certificate.sequence_number <= rules.membership.start:
+        raise InvalidCertificate("Its slot is from before its epoch.")
+    if certificate.index >= len(certificate.entry_digests):
         raise InvalidCertificate("Its index points outside the batch.")
-    if digest.item_digest(certificate.item) != certificate.item_digests[certificate.index]:
+    if digest.item_digest(certificate.item) != certificate.entry_digests[certificate.index]:
         raise InvalidCertificate("The item was changed: its digest is not the certified one.")
     commits = [
         Signed(
@@ -94,7 +104,7 @@ def verify(certificate: Certificate, rules: Rules) -> None:
                 epoch=certificate.epoch,
                 view=certificate.view,
                 sequence_number=certificate.sequence_number,
-                digest=digest.batch_digest(certificate.item_digests),
+                digest=digest.batch_digest(certificate.entry_digests),
                 replica=commit.replica,
             ),
             commit.signature,
@@ -106,6 +116,18 @@ def verify(certificate: Certificate, rules: Rules) -> None:
         check_item(certificate.item, rules)
     except WrongItem as wrong:
         raise InvalidCertificate(str(wrong)) from None
+    return rules
+
+
+def rules_after(genesis: Rules, epochs: Sequence[EpochCertificate]) -> Rules:
+    """Whose signatures count after a chain of epochs; raises `InvalidCertificate` at the first
+    that is not proven."""
+    rules = genesis
+    for certificate in epochs:
+        if fault := certificate_fault(certificate, rules):
+            raise InvalidCertificate(fault)
+        rules = replace(rules, membership=certificate.membership, policy=certificate.policy)
+    return rules
 
 
 def check_commits(slot: DecidedSlot, rules: Rules) -> None:
@@ -113,7 +135,7 @@ def check_commits(slot: DecidedSlot, rules: Rules) -> None:
     if not slot.commits:
         raise InvalidCertificate("The slot has no commits.")
     first = slot.commits[0].message
-    expected = digest.batch_digest(tuple(digest.item_digest(item) for item in slot.batch))
+    expected = digest.digest_of(slot.batch)
     for commit in slot.commits:
         message = commit.message
         if (message.epoch, message.view, message.sequence_number, message.digest) != (

@@ -18,7 +18,8 @@ from pbft.item import Rules
 from pbft.log import MessageLog
 from pbft.messages import Checkpoint, Signed
 from pbft.records import StableCheckpoint
-from pbft.types import CHECKPOINT_INTERVAL, Digest, ReplicaId, SequenceNumber
+from pbft.state import State
+from pbft.types import CHECKPOINT_INTERVAL, ReplicaId, SequenceNumber
 
 
 class Checkpoints:
@@ -32,21 +33,31 @@ class Checkpoints:
         self.proof: tuple[Signed[Checkpoint], ...] = ()
         """Of the stable checkpoint at the low watermark; empty at the beginning."""
 
-    def on_applied(self, sequence_number: SequenceNumber, state: Digest) -> None:
-        if sequence_number % CHECKPOINT_INTERVAL:
-            return
+    def make(self, state: State) -> Signed[Checkpoint] | None:
+        """Our checkpoint at this state, in the epoch that leads up to it."""
         context = self._context
+        if state.applied % CHECKPOINT_INTERVAL or not context.takes_part:
+            return None
         checkpoint = context.sign(
             Checkpoint(
                 network=context.network,
-                epoch=context.members.epoch,
-                sequence_number=sequence_number,
-                state=state,
+                epoch=context.epoch,
+                sequence_number=state.applied,
+                state=state.digest,
                 replica=context.me,
             )
         )
         context.broadcast(checkpoint)
-        self._add(checkpoint)
+        return checkpoint
+
+    def begin_epoch(self, start: SequenceNumber) -> dict[ReplicaId, Signed[Checkpoint]]:
+        """The checkpoint at the start of an epoch is where everybody in it begins, and needs no
+        proof. Returns the votes for it: they belong to the epoch before."""
+        votes = self._votes.get(start, {})
+        self._votes.clear()
+        self.proof = ()
+        self._log.begin_epoch(start)
+        return votes
 
     def on_checkpoint(self, source: ReplicaId, signed: Signed[Checkpoint]) -> None:
         message = signed.message
@@ -56,14 +67,13 @@ class Checkpoints:
             message.sequence_number
         ):
             self._context.refuse(source, "watermarks")
-        elif message.epoch != self._context.members.epoch:
-            self._context.refuse(source, "epoch")
         elif not self._context.is_genuine(signed):
             self._context.refuse(source, "signature")
         else:
-            self._add(signed)
+            self.add(signed)
 
-    def _add(self, signed: Signed[Checkpoint]) -> None:
+    def add(self, signed: Signed[Checkpoint]) -> None:
+        """A vote that is genuine, or our own."""
         message = signed.message
         votes = self._votes.setdefault(message.sequence_number, {})
         votes.setdefault(message.replica, signed)
@@ -95,8 +105,9 @@ class Checkpoints:
 def proves(
     proof: Sequence[Signed[Checkpoint]], sequence_number: SequenceNumber, rules: Rules
 ) -> bool:
-    """Whether a quorum vouches for one state at this number; the beginning needs no proof."""
-    if sequence_number == 0:
+    """Whether a quorum vouches for one state at this number; the start of an epoch needs no
+    proof."""
+    if sequence_number == rules.membership.start:
         return not proof
     replicas = [checkpoint.message.replica for checkpoint in proof]
     return (

@@ -1,9 +1,10 @@
 """Strict canonical CBOR (RFC 8949 §4.2): one message, one encoding, and back.
 
 The codec is derived from the type annotations of `pbft.messages`: a dataclass is the array of its
-fields in order, a tuple an array, integers are unsigned 64-bit, `X | None` adds null. There are no
-maps, floats, tags or indefinite lengths on the wire, because general decoders accept several
-encodings of those, and a signature over one of several encodings is worth little.
+fields in order, a tuple an array, integers are unsigned 64-bit, `X | None` adds null, and a value
+of `X | Y` is preceded by the number of its alternative. There are no maps, floats, tags or
+indefinite lengths on the wire, because general decoders accept several encodings of those, and a
+signature over one of several encodings is worth little.
 
 Decoding bounds the size first, then the nesting, refuses everything above, checks every field
 against its annotation, and finally encodes the result again and compares the bytes.
@@ -21,6 +22,7 @@ from pbft.schema import (
     AtMost,
     Exactly,
     Signature,
+    alternatives,
     element_type,
     field_types,
     is_enumeration,
@@ -43,12 +45,16 @@ _SIGNED: tuple[type, ...] = (
     messages.Checkpoint,
     messages.ViewChange,
     messages.NewView,
+    messages.Endorsement,
 )
 _CONTAINERS: tuple[type, ...] = (
     messages.Proposal,
     messages.DecidedSlot,
     messages.BatchWanted,
     messages.BatchContent,
+    messages.LedgerWanted,
+    messages.EpochCertificate,
+    messages.Accusation,
 )
 
 MESSAGE_CODES: dict[type, int] = {kind: code for code, kind in enumerate(_SIGNED + _CONTAINERS, 1)}
@@ -185,6 +191,17 @@ def _make_encoder(annotation: Any) -> _Encoder:
     if inner := optional_type(bare):
         present = _encoder(inner)
         return lambda value: None if value is None else present(value)
+    if options := alternatives(bare):
+        encoders_by_type = {
+            get_origin(option) or option: (number, _encoder(option))
+            for number, option in enumerate(options)
+        }
+
+        def encode_alternative(value: Any) -> list[Any]:
+            number, encode_option = encoders_by_type[type(value)]
+            return [number, encode_option(value)]
+
+        return encode_alternative
     if (hints := field_types(bare)) is not None:
         encoders = [(name, _encoder(hint)) for name, hint in hints]
         return lambda value: [encode(getattr(value, name)) for name, encode in encoders]
@@ -206,6 +223,8 @@ def _make_decoder(annotation: Any) -> _Decoder:
     if inner := optional_type(bare):
         present = _decoder(inner)
         return lambda plain, path: None if plain is None else present(plain, path)
+    if options := alternatives(bare):
+        return _alternative([_decoder(option) for option in options])
     if (hints := field_types(bare)) is not None:
         return _record(get_origin(bare) or bare, hints)
     raise TypeError(f"no decoding for {annotation!r}")
@@ -272,17 +291,31 @@ def _array(element: _Decoder, bound: AtMost | Exactly | None) -> _Decoder:
     return decode_array
 
 
+def _alternative(decoders: Sequence[_Decoder]) -> _Decoder:
+    def decode_alternative(plain: Any, path: str) -> Any:
+        if type(plain) is not list or len(plain) != 2:
+            raise Malformed(f"{path} is not a numbered alternative")
+        number, value = plain
+        if type(number) is not int or not 0 <= number < len(decoders):
+            raise Malformed(f"{path} is of no known kind")
+        return decoders[number](value, path)
+
+    return decode_alternative
+
+
 def _record(kind: Any, hints: Sequence[tuple[str, Any]]) -> _Decoder:
     decoders = [(_decoder(hint), f"{kind.__name__}.{name}") for name, hint in hints]
 
     def decode_record(plain: Any, path: str) -> Any:
         if type(plain) is not list or len(plain) != len(decoders):
             raise Malformed(f"{path} is not an array of {len(decoders)} fields")
-        return kind(
-            *[
-                decode_field(v, name)
-                for (decode_field, name), v in zip(decoders, plain, strict=True)
-            ]
-        )
+        values = [
+            decode_field(value, name)
+            for (decode_field, name), value in zip(decoders, plain, strict=True)
+        ]
+        try:
+            return kind(*values)
+        except ValueError as error:  # a record may check itself, as the policy does
+            raise Malformed(f"{path}: {error}") from None
 
     return decode_record

@@ -1,17 +1,23 @@
-"""What all sections of the protocol share: the configuration, the keys and the list of effects."""
+"""What all sections of the protocol share: the configuration, the replicated state, where this
+replica stands, the keys and the list of effects."""
 
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Final, TypeVar
 
-from pbft.effects import Broadcast, Effect, Refused
+from pbft.effects import Broadcast, Effect, Refused, Report
+from pbft.errors import InvariantViolation
 from pbft.item import Rules
 from pbft.keyring import Keyring
 from pbft.membership import Membership
-from pbft.messages import Signed, SignedMessage, WireMessage
+from pbft.messages import Evidence, Signed, SignedMessage, WireMessage
 from pbft.policy import Policy
-from pbft.types import WEIGHT_INITIAL, ReplicaId, View
+from pbft.state import State, first_state
+from pbft.types import U64_MAX, Epoch, ReplicaId, SequenceNumber, View
 
 M = TypeVar("M", bound=SignedMessage)
+
+NOBODY: Final = ReplicaId(U64_MAX)
+"""The number of a replica that is no member: not yet, or not any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,61 +27,94 @@ class Configuration:
     network: bytes
     """Digest of the genesis file, 32 bytes: the same on all members."""
 
-    replica: ReplicaId
+    public_key: bytes
+    """Its own, by which it finds itself among the members."""
     membership: Membership
+    """Of epoch 0."""
     policy: Policy
+    """Of epoch 0."""
 
 
 class Context:
     """Signs for this replica, checks the others, and gathers the effects of the current step."""
 
-    def __init__(self, configuration: Configuration, keyring: Keyring) -> None:
+    def __init__(
+        self, configuration: Configuration, keyring: Keyring, state: State | None = None
+    ) -> None:
         self.configuration = configuration
-        self.rules = Rules(
-            configuration.network, configuration.membership, configuration.policy, keyring
-        )
         self._keyring = keyring
         self._effects: list[Effect] = []
-        self.weights = (WEIGHT_INITIAL,) * configuration.membership.n
-        """Vote weight of each member in the outcome, never in the quorum."""
+        self._found: list[Evidence] = []
+        self.take_state(state or first_state(configuration.membership, configuration.policy))
 
-        # Where this replica stands; written by `view_change` and `replica` alone.
+        # Where this replica stands; written by `view_change`, `epochs` and `replica` alone.
         self.view = View(0)
         self.active = True
         """Whether the view was entered; between two views nobody leads or votes."""
         self.recovering = True
         """The log is read back: nothing may be decided anew yet."""
+        self.forgetful = False
+        """This replica does not know what it signed in this epoch, and signs nothing more in it."""
         self.away: set[ReplicaId] = set()
         """Members to whom there is no connection."""
-        self.view_timeout_ms = int(configuration.policy.view_timeout_ms)
+        self.taken_over = SequenceNumber(0)
+        """The last slot that the current view took over from earlier ones."""
+        self.view_timeout_ms = int(self.policy.view_timeout_ms)
         """Patience with the primary, in this view."""
 
-    @property
-    def me(self) -> ReplicaId:
-        return self.configuration.replica
+    def take_state(self, state: State) -> None:
+        """A slot was applied."""
+        self.state = state
+        self._weights = {standing.replica: standing.weight for standing in state.standings}
+        own = state.membership.replica_of(self.configuration.public_key)
+        self.me = NOBODY if own is None else own
+        self.rules = state.rules(self.network, self._keyring)
 
     @property
     def network(self) -> bytes:
         return self.configuration.network
 
     @property
+    def epoch(self) -> Epoch:
+        return self.state.membership.epoch
+
+    @property
     def members(self) -> Membership:
-        return self.configuration.membership
+        return self.state.membership
 
     @property
     def policy(self) -> Policy:
-        return self.configuration.policy
+        return self.state.policy
+
+    @property
+    def applied(self) -> SequenceNumber:
+        return self.state.applied
 
     @property
     def primary(self) -> ReplicaId:
         return self.members.primary(self.view)
 
     @property
+    def takes_part(self) -> bool:
+        """Whether this replica may sign anything about answers and slots."""
+        return self.me != NOBODY and not self.forgetful
+
+    @property
     def leads(self) -> bool:
         """Whether this replica is the primary of a view that was entered."""
-        return self.active and self.primary == self.me
+        return self.active and self.primary == self.me and self.takes_part
+
+    def rules_for(self, membership: Membership, policy: Policy) -> Rules:
+        """Of another epoch."""
+        return Rules(self.network, membership, policy, self._keyring)
+
+    def weight(self, replica: ReplicaId) -> int:
+        """Of its vote in the outcome, never in the quorum."""
+        return self._weights.get(replica, 0)
 
     def sign(self, message: M) -> Signed[M]:
+        if message.replica != self.me:
+            raise InvariantViolation("a replica that is no member signs nothing")
         return Signed(message, self._keyring.sign(message))
 
     def is_genuine(self, signed: Signed[SignedMessage]) -> bool:
@@ -90,6 +129,16 @@ class Context:
 
     def refuse(self, source: ReplicaId, reason: str) -> None:
         self._effects.append(Refused(source, reason))
+
+    def report(self, evidence: Evidence) -> None:
+        """Another replica is proven faulty."""
+        self._effects.append(Report(evidence))
+        self._found.append(evidence)
+
+    def take_found(self) -> list[Evidence]:
+        """Evidence since the last call, to be put before the ledger."""
+        found, self._found = self._found, []
+        return found
 
     def take_effects(self) -> list[Effect]:
         effects, self._effects = self._effects, []

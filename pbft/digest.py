@@ -5,7 +5,9 @@ import hashlib
 import cbor2
 
 from pbft.codec import encode_value, signing_bytes, to_plain
-from pbft.messages import Answer, Item, Request, Seal
+from pbft.membership import Membership
+from pbft.messages import Answer, Batch, EndorsedChange, Entry, Item, Request, Seal
+from pbft.policy import Policy
 from pbft.types import Digest, ReplicaId, RequestId
 
 DIGEST_ZERO = Digest(bytes(32))
@@ -43,15 +45,40 @@ def item_digest(item: Item) -> Digest:
     return Digest(_hash(b"qnode/1 item", encode_value(item)))
 
 
-def batch_digest(item_digests: tuple[Digest, ...]) -> Digest:
-    """From the items' digests, so that a certificate for one item carries the others' digests,
+def entry_digest(entry: Entry) -> Digest:
+    if isinstance(entry, Item):
+        return item_digest(entry)
+    domain = b"qnode/1 change" if isinstance(entry, EndorsedChange) else b"qnode/1 accusation"
+    return Digest(_hash(domain, encode_value(entry)))
+
+
+def batch_digest(entry_digests: tuple[Digest, ...]) -> Digest:
+    """From the entries' digests, so that a certificate for one item carries the others' digests,
     not their contents."""
-    return Digest(_hash(b"qnode/1 batch", b"".join(item_digests)))
+    return Digest(_hash(b"qnode/1 batch", b"".join(entry_digests)))
 
 
-def state_digest(previous: Digest, batch: Digest) -> Digest:
-    """The ledger's state after a batch: a chain over all batches, from zeros."""
+def digest_of(batch: Batch) -> Digest:
+    return batch_digest(tuple(entry_digest(entry) for entry in batch))
+
+
+def chain_digest(previous: Digest, batch: Digest) -> Digest:
+    """The ledger up to a batch: a chain over all batches, from zeros."""
     return Digest(_hash(b"qnode/1 ledger", previous + batch))
+
+
+def configuration_digest(membership: Membership, policy: Policy) -> Digest:
+    body = (to_plain(membership), to_plain(policy))
+    return Digest(_hash(b"qnode/1 configuration", cbor2.dumps(body)))
+
+
+def state_digest(configuration: Digest, rest: bytes) -> Digest:
+    """The state in two parts, so that members and policy can be proven without the rest."""
+    return Digest(_hash(b"qnode/1 state", configuration + rest))
+
+
+def plain_digest(domain: bytes, body: bytes) -> Digest:
+    return Digest(_hash(b"qnode/1 " + domain, body))
 
 
 def _hash(domain: bytes, body: bytes) -> bytes:

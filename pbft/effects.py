@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from pbft.events import Timer
-from pbft.evidence import Evidence
-from pbft.messages import DecidedSlot, Request, WireMessage
+from pbft.membership import Change, Member
+from pbft.messages import DecidedSlot, EpochCertificate, Evidence, Request, WireMessage
 from pbft.records import Record
-from pbft.types import Digest, ReplicaId, RequestId, SequenceNumber
+from pbft.state import State
+from pbft.types import Digest, Epoch, ReplicaId, RequestId, SequenceNumber
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,23 +61,26 @@ class RunInference:
 
 @dataclass(frozen=True, slots=True)
 class CompareAnswers:
-    """Measure the answers of `replicas` pairwise; the result comes as `AnswersCompared`."""
+    """Measure the texts pairwise; the result comes as `AnswersCompared`. Request, attempt and
+    `answers`, the digest of the texts, are the key of the comparison."""
 
     request_id: RequestId
     attempt: int
+    answers: Digest
     question: str
-    replicas: tuple[ReplicaId, ...]
-    answers: tuple[str, ...]
+    texts: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """The item at `index` of a decided slot is the network's answer to the request. Comes as soon
-    as the slot is decided, in whatever order that happens."""
+    """The item at `index` of a decided slot is an attempt at the request. Comes as soon as the slot
+    is decided, in whatever order that happens."""
 
     request_id: RequestId
     slot: DecidedSlot
     index: int
+    final: bool
+    """No further attempt follows. The attempt of greatest `item.merit` is the network's answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +89,36 @@ class Apply:
 
     sequence_number: SequenceNumber
     slot: DecidedSlot
-    state: Digest
-    """Chained over all slots up to this one; to be given back at the next start."""
+    state: State
+    """After this slot; to be given back at the next start."""
+
+
+@dataclass(frozen=True, slots=True)
+class RecordEpoch:
+    """Keep the proof of the epoch that follows the last one kept: certificates need it."""
+
+    certificate: EpochCertificate
+
+
+@dataclass(frozen=True, slots=True)
+class MembersChanged:
+    """Be connected with these, and with nobody else."""
+
+    members: tuple[Member, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Retired:
+    """This replica has left the network, and the others need it no more."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeNoted:
+    """A change that the operator wanted was endorsed, or not."""
+
+    change: Change
+    refused: str | None
+    """Why not, in one sentence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,11 +130,13 @@ class Compact:
 
 @dataclass(frozen=True, slots=True)
 class SendLedger:
-    """Send the slots first..last (inclusive) from the ledger to a replica that lacks them."""
+    """Send to a replica that lacks them the proofs of all epochs after `proven`, and from the
+    ledger the slots first..last (inclusive; none if last is less than first)."""
 
     replica: ReplicaId
     first: SequenceNumber
     last: SequenceNumber
+    proven: Epoch
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +194,10 @@ Effect = (
     | Reply
     | Apply
     | Compact
+    | RecordEpoch
+    | MembersChanged
+    | Retired
+    | ChangeNoted
     | SendLedger
     | Rejected
     | Refused

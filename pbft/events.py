@@ -6,9 +6,10 @@ that it hides, and a timer is an effect that comes back as an event.
 
 from dataclasses import dataclass
 
+from pbft.membership import Change
 from pbft.messages import Answer, Request, WireMessage
 from pbft.outcome import Contradiction
-from pbft.types import ReplicaId, RequestId, View
+from pbft.types import Digest, Epoch, ReplicaId, RequestId, View
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +56,13 @@ class PrimaryDue:
 class NewViewDue:
     """A view was asked for, or its first slots were, and it does not come about."""
 
+    epoch: Epoch
     view: View
+
+
+@dataclass(frozen=True, slots=True)
+class MotionsDue:
+    """The primary could have put a change or evidence before the ledger and has not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +82,7 @@ Timer = (
     | HeldReveals
     | PrimaryDue
     | NewViewDue
+    | MotionsDue
     | BatchesDue
     | CatchUp
 )
@@ -112,13 +120,20 @@ class AnswerReady:
 
 @dataclass(frozen=True, slots=True)
 class AnswersCompared:
-    """Result of `effects.CompareAnswers`, over the same replicas."""
+    """Result of `effects.CompareAnswers`, whose key it repeats."""
 
     request_id: RequestId
     attempt: int
-    replicas: tuple[ReplicaId, ...]
+    answers: Digest
     similarities_bp: tuple[int, ...]
     contradictions: tuple[Contradiction, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeEndorsed:
+    """This node's operator wants a change. `effects.ChangeNoted` answers."""
+
+    change: Change
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,5 +157,13 @@ class PeerDown:
 
 
 Event = (
-    Started | Submitted | Received | AnswerReady | AnswersCompared | TimerFired | PeerUp | PeerDown
+    Started
+    | Submitted
+    | ChangeEndorsed
+    | Received
+    | AnswerReady
+    | AnswersCompared
+    | TimerFired
+    | PeerUp
+    | PeerDown
 )

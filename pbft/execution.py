@@ -1,12 +1,12 @@
 """From decided slots to answers and to the ledger, and catching up with what was missed.
 
 Slots may be decided in any order; the reply to the asker does not wait. The ledger does: slots are
-applied in sequence order, without gaps.
+applied in sequence order, without gaps, and the replicated state follows from them (`state`).
 
 A replica that was away learns what it missed from peers. When a connection comes up, and every few
-seconds, replicas say how far they have applied the ledger, and whoever is ahead sends the next
-slots. A slot comes with its quorum of commits and proves itself, so that it does not matter who
-sends it.
+seconds, replicas say how far they have applied the ledger, and whoever is behind asks one that is
+ahead for the next slots. A slot comes with its quorum of commits and proves itself, so that it does
+not matter who sends it; and so does whoever is no member yet, from the genesis file on.
 """
 
 from collections.abc import Callable
@@ -15,20 +15,33 @@ from dataclasses import dataclass
 from pbft import digest
 from pbft.certificate import check_commits
 from pbft.checkpoint import Checkpoints
-from pbft.context import Context
+from pbft.context import NOBODY, Context
 from pbft.effects import Apply, ArmTimer, Persist, Reply, Send, SendLedger
+from pbft.epochs import Epochs
 from pbft.errors import InvalidCertificate
 from pbft.events import CatchUp
 from pbft.history import History
+from pbft.item import is_final
 from pbft.log import MessageLog
-from pbft.messages import DecidedSlot, Height, Request, Signed
+from pbft.messages import (
+    Checkpoint,
+    DecidedSlot,
+    EpochCertificate,
+    Height,
+    Item,
+    LedgerWanted,
+    Request,
+    Signed,
+    items,
+)
 from pbft.normal_case import NormalCase
 from pbft.observation import Observation
 from pbft.records import Decided
-from pbft.types import WINDOW, Digest, ReplicaId, SequenceNumber
+from pbft.state import State, after
+from pbft.types import ReplicaId, SequenceNumber
 
 CATCH_UP_SLOTS = 32
-"""Slots sent in answer to one `Height`; the receiver asks on."""
+"""Slots sent in answer to one `LedgerWanted`; the receiver asks on."""
 
 GAP_RETRY_MS = 1_000
 GAP_RETRIES_MAX = 4
@@ -37,21 +50,24 @@ GAP_RETRIES_MAX = 4
 HEIGHT_INTERVAL_MS = 5_000
 
 
-NOTHING_APPLIED = SequenceNumber(0)
-
-
 @dataclass(frozen=True, slots=True)
 class Tip:
     """Where the driver's ledger ends, at the start."""
 
-    applied: SequenceNumber = NOTHING_APPLIED
-    state: Digest = digest.DIGEST_ZERO
+    state: State | None = None
+    """As the last `effects.Apply` gave it; None for an empty ledger."""
     requests: tuple[Request, ...] = ()
-    """Decided requests, oldest first, as many as `history` remembers."""
+    """Requests whose last attempt is decided, oldest first, as many as `history` remembers."""
+    epoch: EpochCertificate | None = None
+    """The newest that `effects.RecordEpoch` gave."""
 
 
 class Execution:
-    """The end of the pipeline: decided slots by sequence number, applied up to `applied`."""
+    """The end of the pipeline: decided slots by sequence number, applied as far as they reach.
+
+    `on_epoch` is called with the state in which a new epoch begins, and our checkpoint there,
+    before anything else of that epoch.
+    """
 
     def __init__(
         self,
@@ -60,58 +76,96 @@ class Execution:
         observation: Observation,
         normal_case: NormalCase,
         checkpoints: Checkpoints,
+        epochs: Epochs,
         history: History,
         tip: Tip,
         on_suspect: Callable[[], None],
+        on_epoch: Callable[[State, Signed[Checkpoint] | None], None],
     ) -> None:
         self._context = context
         self._log = log
         self._observation = observation
         self._normal_case = normal_case
         self._checkpoints = checkpoints
+        self._epochs = epochs
         self._history = history
         self._pending: dict[SequenceNumber, DecidedSlot] = {}
         self._on_suspect = on_suspect
+        self._on_epoch = on_epoch
         self._gap_seen = 0
         """How often in a row a number was missing that nobody could send."""
-        self._state = tip.state
-        self.applied = normal_case.applied = tip.applied
+        self._asked: ReplicaId | None = None
+        """Whom we asked for slots; one at a time is enough."""
         for request in tip.requests:
             history.add(request)
+        for open_request in context.state.open_requests:
+            history.add_attempt(open_request.request_id, open_request.attempts)
 
     def on_decided(self, slot: DecidedSlot) -> None:
         """A slot was decided here, or was proven to be decided elsewhere."""
-        if slot.sequence_number <= self.applied or slot.sequence_number in self._pending:
+        if slot.sequence_number <= self._context.applied or slot.sequence_number in self._pending:
             return
-        for index, item in enumerate(slot.batch):
-            request = item.request.message
-            request_id = digest.request_id(request)
-            self._history.add(request)
-            self._observation.close(request)
-            self._context.emit(Reply(request_id, slot, index))
+        for index, item in items(slot.batch):
+            self._on_item(slot, index, item)
         self._pending[slot.sequence_number] = slot
         self._apply()
 
+    def _on_item(self, slot: DecidedSlot, index: int, item: Item) -> None:
+        request = item.request.message
+        request_id = digest.request_id(request)
+        final = is_final(item, self._context.policy)
+        self._observation.close(request)
+        if final:
+            self._history.add(request)
+        self._context.emit(Reply(request_id, slot, index, final))
+        if not final:
+            self._history.add_attempt(request_id, item.attempt + 1)
+            self._observation.try_again(item.request, item.attempt + 1)
+
     def _apply(self) -> None:
-        while (slot := self._pending.pop(SequenceNumber(self.applied + 1), None)) is not None:
+        context = self._context
+        while slot := self._pending.pop(SequenceNumber(context.applied + 1), None):
             self._gap_seen = 0
-            self.applied = self._normal_case.applied = slot.sequence_number
-            self._state = digest.state_digest(self._state, slot.commits[0].message.digest)
-            self._context.emit(Apply(self.applied, slot, self._state))
-            self._checkpoints.on_applied(self.applied, self._state)
+            state = after(context.state, slot)
+            context.emit(Apply(state.applied, slot, state))
+            checkpoint = self._checkpoints.make(state)
+            if state.membership.epoch != context.epoch:
+                # Whatever is pending beyond was not decided in this epoch.
+                self._pending.clear()
+                self._on_epoch(state, checkpoint)
+                return
+            context.take_state(state)
+            if checkpoint is not None:
+                self._checkpoints.add(checkpoint)
 
     # --- catching up ---------------------------------------------------------------------------
 
     def on_peer_up(self, replica: ReplicaId) -> None:
-        self._context.emit(Send(replica, self._height()))
+        self._announce_to(replica)
         for sequence_number in sorted(self._pending):
             self._context.emit(Send(replica, self._pending[sequence_number]))
         for checkpoint in self._checkpoints.resend():
             self._context.emit(Send(replica, checkpoint))
+        self._epochs.resend(replica)
+
+    def on_peer_down(self, replica: ReplicaId) -> None:
+        if self._asked == replica:
+            self._asked = None
+
+    def _announce_to(self, replica: ReplicaId) -> None:
+        """How far we are; one that is no member cannot say it, and simply asks."""
+        if self._context.me == NOBODY:
+            self._ask(replica)
+        else:
+            self._context.emit(Send(replica, self._height()))
 
     def on_catch_up(self) -> None:
         """From time to time, also when nothing happens: whoever is behind finds out."""
-        self._context.broadcast(self._height())
+        self._asked = None
+        if self._context.me == NOBODY:
+            self._context.broadcast(self._wanted())
+        else:
+            self._context.broadcast(self._height())
         self.arm_catch_up()
         self._gap_seen = self._gap_seen + 1 if self._pending else 0
         if self._gap_seen > GAP_RETRIES_MAX:
@@ -119,23 +173,38 @@ class Execution:
             self._on_suspect()
 
     def arm_catch_up(self) -> None:
-        behind = self._pending or self.applied < self._log.low_watermark
+        behind = self._pending or self._context.applied < self._log.low_watermark
         self._context.emit(ArmTimer(CatchUp(), GAP_RETRY_MS if behind else HEIGHT_INTERVAL_MS))
 
     def _height(self) -> Signed[Height]:
         context = self._context
-        return context.sign(Height(context.network, self.applied, context.view, context.me))
+        return context.sign(
+            Height(context.network, context.epoch, context.applied, context.view, context.me)
+        )
 
     def on_height(self, source: ReplicaId, signed: Signed[Height]) -> bool:
-        """True if the height is genuine; sends what the peer lacks."""
-        if signed.message.replica != source or not self._context.is_genuine(signed):
+        """True if the height is genuine; asks for what we lack."""
+        message = signed.message
+        if message.replica != source or not self._context.is_genuine(signed):
             self._context.refuse(source, "signature")
             return False
-        if signed.message.applied < self.applied:
-            first = SequenceNumber(signed.message.applied + 1)
-            last = SequenceNumber(min(self.applied, first + CATCH_UP_SLOTS - 1))
-            self._context.emit(SendLedger(source, first, last))
+        behind = message.applied > self._context.applied or message.epoch > self._epochs.proven
+        if behind and self._asked is None:
+            self._ask(source)
         return True
+
+    def _ask(self, replica: ReplicaId) -> None:
+        self._asked = replica
+        self._context.emit(Send(replica, self._wanted()))
+
+    def _wanted(self) -> LedgerWanted:
+        return LedgerWanted(SequenceNumber(self._context.applied + 1), self._epochs.proven)
+
+    def on_ledger_wanted(self, source: ReplicaId, wanted: LedgerWanted) -> None:
+        last = min(self._context.applied, wanted.first + CATCH_UP_SLOTS - 1)
+        if wanted.first <= last or wanted.proven < self._epochs.proven:
+            first = SequenceNumber(max(wanted.first, 1))
+            self._context.emit(SendLedger(source, first, SequenceNumber(last), wanted.proven))
 
     def on_decided_slot(self, source: ReplicaId, slot: DecidedSlot) -> None:
         """Upon receiving a slot with its proof: take it if the proof holds and it is missing."""
@@ -145,21 +214,26 @@ class Execution:
             self._context.refuse(source, "proof")
             return
         number = slot.sequence_number
-        if not self.applied < number <= self.applied + WINDOW or number in self._pending:
+        context = self._context
+        if not context.applied < number <= context.state.interval_end or number in self._pending:
             return
-        self._context.emit(Persist(Decided(slot)))
+        context.emit(Persist(Decided(slot)))
         self._normal_case.restore_decided(slot)
-        before = self.applied
+        before = context.applied
         self.on_decided(slot)
-        if before // CATCH_UP_SLOTS != self.applied // CATCH_UP_SLOTS:
-            self._context.emit(Send(source, self._height()))
+        if source == self._asked and before // CATCH_UP_SLOTS != context.applied // CATCH_UP_SLOTS:
+            self._ask(source)
 
     def restore(self, slot: DecidedSlot) -> None:
         """From the log: what the ledger holds already is only remembered as decided."""
-        self._normal_case.restore_decided(slot)
-        if slot.sequence_number > self.applied:
+        if slot.sequence_number > self._context.applied:
+            self._normal_case.restore_decided(slot)
             self.on_decided(slot)
             return
-        for item in slot.batch:
-            self._history.add(item.request.message)
-            self._observation.close(item.request.message)
+        if slot.commits[0].message.epoch == self._context.epoch:
+            self._normal_case.restore_decided(slot)
+        for _, item in items(slot.batch):
+            # Its attempts are in the state, and whether it is done with.
+            if is_final(item, self._context.policy):
+                self._history.add(item.request.message)
+                self._observation.close(item.request.message)

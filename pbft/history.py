@@ -18,9 +18,11 @@ class History:
     def __init__(self) -> None:
         self._decided: dict[ReplicaId, OrderedDict[int, RequestId]] = {}
         self._ids: set[RequestId] = set()
+        self._attempts: dict[RequestId, int] = {}
 
     def add(self, request: Request) -> None:
         request_id = digest.request_id(request)
+        self._attempts.pop(request_id, None)
         decided = self._decided.setdefault(request.replica, OrderedDict())
         self._ids.discard(decided.get(request.number, request_id))
         decided[request.number] = request_id
@@ -28,6 +30,14 @@ class History:
         if len(decided) > REMEMBERED_MAX:
             oldest = min(decided)
             self._ids.discard(decided.pop(oldest))
+
+    def add_attempt(self, request_id: RequestId, attempts: int) -> None:
+        """So many attempts are decided, and another one follows."""
+        self._attempts[request_id] = max(attempts, self.attempts(request_id))
+
+    def attempts(self, request_id: RequestId) -> int:
+        """How many attempts at an open request are decided."""
+        return self._attempts.get(request_id, 0)
 
     def is_decided(self, request: Request) -> bool:
         return request.number in self._decided.get(request.replica, ())

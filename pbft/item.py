@@ -24,7 +24,7 @@ from pbft.messages import (
     Signed,
     SignedMessage,
 )
-from pbft.outcome import Outcome, Vote, decide, pair_count
+from pbft.outcome import Outcome, Status, Vote, decide, pair_count
 from pbft.policy import Policy
 from pbft.types import FULL_BP, ReplicaId, RequestId
 
@@ -95,6 +95,7 @@ def opens(reveal: AnswerReveal, commitment: AnswerCommitment) -> bool:
     """Whether the reveal is the one that was committed to."""
     return (
         reveal.replica == commitment.replica
+        and reveal.epoch == commitment.epoch
         and reveal.request_id == commitment.request_id
         and reveal.attempt == commitment.attempt
         and commitment_of(reveal) == commitment.commitment
@@ -134,8 +135,9 @@ def check_seal(
 ) -> None:
     """Raises `WrongItem` unless `seal` extends the chain `earlier`."""
     message = seal.message
-    if message.request_id != request_id or message.attempt != attempt:
-        raise WrongItem("seal-foreign", "A seal belongs to another request.")
+    epoch = rules.membership.epoch
+    if (message.epoch, message.request_id, message.attempt) != (epoch, request_id, attempt):
+        raise WrongItem("seal-foreign", "A seal belongs to another request or epoch.")
     if message.replica != rules.membership.primary(message.view):
         raise WrongItem("seal-not-primary", "A seal is not by the primary of its view.")
     if earlier and message.view < earlier[-1].message.view:
@@ -152,7 +154,7 @@ def check_seal(
         raise WrongItem("seal-order", "A seal names a replica twice or out of order.")
     for commitment in message.commitments:
         inner = commitment.message
-        if inner.request_id != request_id or inner.attempt != attempt:
+        if (inner.epoch, inner.request_id, inner.attempt) != (epoch, request_id, attempt):
             raise WrongItem("seal-foreign", "A sealed commitment belongs to another request.")
         if not rules.is_genuine(commitment):
             raise WrongItem("signature", "The signature of a sealed commitment is wrong.")
@@ -167,6 +169,8 @@ def check_item(item: Item, rules: Rules) -> RequestId:
         raise WrongItem("signature", "The signature of the request is wrong.")
     if fault := request_fault(request, rules.policy):
         raise WrongItem("request", fault)
+    if item.attempt >= rules.policy.attempts_max:
+        raise WrongItem("attempt", "The request was put to the models too often.")
     request_id = digest.request_id(request)
     if not item.seals:
         raise WrongItem("seal-small", "The item has no seal.")
@@ -234,7 +238,8 @@ def outcome_of(item: Item, members: int, policy: Policy) -> Outcome:
                 Vote(reveal.message.replica, weight, digest.answer_digest(answer), answer.model)
             )
     silent = len(sealed_commitments(item.seals)) - len(item.reveals)
-    weight_abstained += silent * min(item.weights, default=0)
+    # A proven liar has no weight; others' silence counts all the same.
+    weight_abstained += silent * min((w for w in item.weights if w), default=0)
     return decide(
         votes,
         item.similarities_bp,
@@ -248,3 +253,25 @@ def outcome_of(item: Item, members: int, policy: Policy) -> Outcome:
 def with_outcome(item: Item, members: int, policy: Policy) -> Item:
     """The same item with the outcome that follows from it."""
     return replace(item, outcome=outcome_of(item, members, policy))
+
+
+# --- attempts ----------------------------------------------------------------------------------
+
+
+def is_final(item: Item, policy: Policy) -> bool:
+    """Whether the request is done with: agreed on with confidence, asked as often as the policy
+    allows, or asked of models that all keep silent."""
+    return (
+        item.outcome.status is Status.AGREED
+        or item.attempt + 1 >= policy.attempts_max
+        or not item.outcome.clusters
+    )
+
+
+_MERIT = {Status.NO_AGREEMENT: 0, Status.AGREED_LOW_CONFIDENCE: 1, Status.AGREED: 2}
+
+
+def merit(item: Item) -> tuple[int, int, int]:
+    """Of several attempts at a request the one of greatest merit is the network's answer: the best
+    status, then the greatest confidence, then the latest."""
+    return _MERIT[item.outcome.status], item.outcome.confidence_bp, item.attempt

@@ -104,5 +104,14 @@ class MessageLog:
         for sequence_number in [s for s in self._slots if s <= self.low_watermark]:
             del self._slots[sequence_number]
 
+    def above(self, sequence_number: SequenceNumber) -> list[Slot]:
+        """Slots with greater numbers, in order."""
+        return [self._slots[s] for s in sorted(self._slots) if s > sequence_number]
+
+    def begin_epoch(self, low_watermark: SequenceNumber) -> None:
+        """What was proposed in the old epoch is worth nothing in the new one."""
+        self._slots.clear()
+        self.low_watermark = low_watermark
+
     def __iter__(self) -> Iterator[Slot]:
         return iter([self._slots[s] for s in sorted(self._slots)])

@@ -2,15 +2,18 @@
 
 Each message is a frozen dataclass; its fields, in order, are its canonical encoding
 (`pbft.codec`). `replica` always names the signer. A signature covers the message type and every
-field, and every message names its network, so none can be replayed as another kind, for another
-slot or in another network. Annotations bound each field before anything is done with it.
+field, and every message names its network and, but for a request, its epoch, so none can be
+replayed as another kind, for another slot or in another network. Annotations bound each field
+before anything is done with it.
 """
 
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated, Generic, TypeVar
 
+from pbft.membership import Change, Membership
 from pbft.outcome import PAIRS_MAX, Contradiction, Outcome
+from pbft.policy import Policy
 from pbft.schema import AtMost, Hash, Signature
 from pbft.types import (
     ANSWER_BYTES_MAX,
@@ -84,6 +87,7 @@ class AnswerCommitment:
     """A promise to reveal exactly one answer, made before anyone's answer can be read."""
 
     network: Hash
+    epoch: Epoch
     request_id: RequestId
     attempt: int
     commitment: Hash
@@ -112,6 +116,7 @@ class Seal:
     """
 
     network: Hash
+    epoch: Epoch
     request_id: RequestId
     attempt: int
     view: View
@@ -126,6 +131,7 @@ class AnswerReveal:
     """The answer and the salt that open a sealed commitment."""
 
     network: Hash
+    epoch: Epoch
     request_id: RequestId
     attempt: int
     answer: Answer
@@ -150,9 +156,6 @@ class Item:
     similarities_bp: Annotated[tuple[int, ...], AtMost(PAIRS_MAX)]
     contradictions: Annotated[tuple[Contradiction, ...], AtMost(PAIRS_MAX)]
     outcome: Outcome
-
-
-Batch = Annotated[tuple[Item, ...], AtMost(BATCH_ITEMS_MAX)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,6 +198,84 @@ class Commit:
     replica: ReplicaId
 
 
+# --- what stands in the ledger beside answers -----------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Endorsement:
+    """The sender's operator wants this change, as the end of this epoch."""
+
+    network: Hash
+    epoch: Epoch
+    change: Change
+    replica: ReplicaId
+
+
+@dataclass(frozen=True, slots=True)
+class Signatory:
+    """One member's signature under a message that is spelt out elsewhere."""
+
+    replica: ReplicaId
+    signature: Signature
+
+
+@dataclass(frozen=True, slots=True)
+class EndorsedChange:
+    """A change with the signatures of those who endorse it, in increasing order of replica."""
+
+    epoch: Epoch
+    change: Change
+    endorsements: Annotated[tuple[Signatory, ...], AtMost(MEMBERS_MAX)]
+
+
+@dataclass(frozen=True, slots=True)
+class Equivocation:
+    """Two different messages of one replica where the protocol lets it send one."""
+
+    first: Signed[AnswerCommitment | Seal | PrePrepare | Prepare | Commit]
+    second: Signed[AnswerCommitment | Seal | PrePrepare | Prepare | Commit]
+
+
+@dataclass(frozen=True, slots=True)
+class CommitmentMismatch:
+    """A commitment, and the same replica's answer that it was not made for."""
+
+    commitment: Signed[AnswerCommitment]
+    reveal: Signed[AnswerReveal]
+
+
+@dataclass(frozen=True, slots=True)
+class FalseItem:
+    """A primary proposed an item that is wrong in itself, or similarities far from true.
+
+    `entry_digests` are those of the whole batch, `index` is the item's place in it: the pre-prepare
+    signs them all.
+    """
+
+    pre_prepare: Signed[PrePrepare]
+    entry_digests: Annotated[tuple[Digest, ...], AtMost(BATCH_ITEMS_MAX)]
+    index: int
+    item: Item
+
+
+Evidence = Equivocation | CommitmentMismatch | FalseItem
+"""Something that only a faulty replica can have signed. It holds signatures and no times, so that
+everybody who checks it (`pbft.evidence`) comes to the same result."""
+
+
+@dataclass(frozen=True, slots=True)
+class Accusation:
+    """Evidence for everybody to check. Not signed: it proves itself, whoever hands it on."""
+
+    evidence: Evidence
+
+
+Entry = Item | EndorsedChange | Accusation
+"""What a batch consists of."""
+
+Batch = Annotated[tuple[Entry, ...], AtMost(BATCH_ITEMS_MAX)]
+
+
 @dataclass(frozen=True, slots=True)
 class Proposal:
     """A pre-prepare with its batch. Not signed itself: the digest binds the two."""
@@ -222,20 +303,44 @@ class Height:
     comes up and from time to time, so that who is behind learns of it."""
 
     network: Hash
+    epoch: Epoch
     applied: SequenceNumber
     view: View
     replica: ReplicaId
 
 
 @dataclass(frozen=True, slots=True)
+class LedgerWanted:
+    """The sender lacks the slots from `first` on, and the proof of every epoch after `proven`. Not
+    signed, as one may ask who is no member yet: the answers prove themselves."""
+
+    first: SequenceNumber
+    proven: Epoch
+
+
+@dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """The sender has applied every slot up to this one and holds this state (§4.3)."""
+    """The sender has applied every slot up to this one and holds this state (§4.3). `state` binds
+    the members and the policy that are in force from here on (`digest.state_digest`)."""
 
     network: Hash
     epoch: Epoch
     sequence_number: SequenceNumber
     state: Digest
     replica: ReplicaId
+
+
+@dataclass(frozen=True, slots=True)
+class EpochCertificate:
+    """A quorum of one epoch vouches for the members and the policy of the next.
+
+    `rest` is what the certified state's digest binds beside these two.
+    """
+
+    membership: Membership
+    policy: Policy
+    rest: Hash
+    checkpoints: Annotated[tuple[Signed[Checkpoint], ...], AtMost(MEMBERS_MAX)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -309,10 +414,17 @@ SignedMessage = (
     | Checkpoint
     | ViewChange
     | NewView
+    | Endorsement
 )
 """What a replica signs."""
 
 SlotVote = PrePrepare | Prepare | Commit
+
+
+def items(batch: Batch) -> list[tuple[int, Item]]:
+    """The answers in a batch, with their places."""
+    return [(index, entry) for index, entry in enumerate(batch) if isinstance(entry, Item)]
+
 
 WireMessage = (
     Signed[Request]
@@ -325,9 +437,13 @@ WireMessage = (
     | Signed[Checkpoint]
     | Signed[ViewChange]
     | Signed[NewView]
+    | Signed[Endorsement]
     | Proposal
     | DecidedSlot
     | BatchWanted
     | BatchContent
+    | LedgerWanted
+    | EpochCertificate
+    | Accusation
 )
 """What goes over a connection."""

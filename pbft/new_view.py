@@ -86,7 +86,11 @@ def _longer(chain: Chain) -> tuple[View, int, Digest]:
 
 def view_change_fault(message: ViewChange, rules: Rules) -> str | None:
     """Why a view-change, whose signature is right, must not count; None if it may."""
-    if message.view == 0 or message.stable % CHECKPOINT_INTERVAL:
+    if (
+        message.view == 0
+        or message.stable % CHECKPOINT_INTERVAL
+        or message.stable < rules.membership.start
+    ):
         return "view-change-shape"
     if message.epoch != rules.membership.epoch:
         return "epoch"

@@ -1,15 +1,13 @@
 """Normal-case operation (Castro and Liskov 1999, §4.2): pre-prepare, prepare, commit.
 
-The primary gives the next sequence number to a batch of finished items and sends a proposal. Upon
-receiving it, a backup checks every signature and commitment in it, recomputes the outcome, and
-compares the claimed similarities with its own measurements; if all is right it broadcasts a
-prepare. Upon holding the proposal and q - 1 prepares of backups for its digest, a replica is
-*prepared*: it logs that and broadcasts a commit. Upon holding q commits for one digest the slot is
-*decided*: the commits are the certificate, and the answer goes to whoever asked, at once.
+The primary proposes a batch under the next sequence number (`proposing`). Upon receiving it, a
+backup checks every signature and commitment in it, recomputes the outcome, and compares the claimed
+similarities with its own measurements (`judging`); if all is right it broadcasts a prepare. Upon
+holding the proposal and q - 1 prepares of backups for its digest, a replica is *prepared*: it logs
+that and broadcasts a commit. Upon holding q commits for one digest the slot is *decided*: the
+commits are the certificate, and the answer goes to whoever asked, at once.
 
 Deviations from the paper:
-- Sequence numbers are given when answers are ready, not when requests arrive, so that a slow
-  answer never blocks a fast one.
 - A replica that sees q - 1 prepares for a proposal does not judge it any more. Its own
   measurements may differ in the last bit from everyone else's, and must not hold up what a quorum
   accepted (as CometBFT's RFC-105 requires of non-deterministic validation).
@@ -18,45 +16,31 @@ Deviations from the paper:
 """
 
 from pbft import digest
-from pbft.codec import encode_value
 from pbft.context import Context
-from pbft.effects import ArmTimer, Persist, Progress, Report, Send, Stage
+from pbft.effects import ArmTimer, CancelTimer, Persist, Progress, Send, Stage
 from pbft.events import BatchesDue
-from pbft.evidence import Equivocation
 from pbft.history import History
-from pbft.judging import Judging, number_of
+from pbft.judging import Judging
 from pbft.log import MessageLog, Slot
 from pbft.messages import (
-    Batch,
     BatchContent,
     BatchWanted,
     Commit,
     DecidedSlot,
-    Item,
+    Equivocation,
     Prepare,
     PreparedCertificate,
     PrePrepare,
     Proposal,
     Signed,
     SlotVote,
+    items,
 )
+from pbft.motions import Motions
 from pbft.observation import Observation
+from pbft.proposing import Proposing
 from pbft.records import Decided, Prepared, ProposalAccepted
-from pbft.types import (
-    BATCH_ITEMS_MAX,
-    MESSAGE_BYTES_MAX,
-    Digest,
-    ReplicaId,
-    RequestId,
-    SequenceNumber,
-)
-
-PROPOSALS_OPEN_MAX = 32
-"""Undecided slots that a primary keeps open. Beyond it items wait and share the next batch, so
-that batches grow with the load and a lone item never waits."""
-
-BATCH_BYTES_MAX = MESSAGE_BYTES_MAX - 64 * 1024
-"""Leaves room for a quorum of signatures, so that the decided slot fits into a frame too."""
+from pbft.types import ReplicaId, RequestId
 
 FETCH_RETRY_MS = 500
 
@@ -70,89 +54,26 @@ class NormalCase:
         log: MessageLog,
         observation: Observation,
         judging: Judging,
+        motions: Motions,
         history: History,
     ) -> None:
         self._context = context
         self._log = log
         self._observation = observation
         self._judging = judging
-        self._history = history
-        self._waiting: list[Item] = []
         self._decided: list[DecidedSlot] = []
-        self._last_proposed = SequenceNumber(0)
         self._fetching = False
-        self.applied = SequenceNumber(0)
+        self.proposing = Proposing(
+            context, log, observation, judging, motions, history, self.on_proposed
+        )
 
     # --- pre-prepare ---------------------------------------------------------------------------
 
-    def propose_ready(self) -> None:
-        """The primary proposes the items that the observation phase finished."""
-        self._waiting += self._observation.take_ready()
-        self._drop_unwanted()
-        while self._waiting and self._may_propose():
-            batch = self._next_batch()
-            del self._waiting[: len(batch)]
-            self._propose(batch)
-
-    def _drop_unwanted(self) -> None:
-        """Items that honest backups would refuse: an asker gets one decision per number."""
-        taken = self._judging.numbers_in_slots() if self._waiting else set()
-        kept = []
-        for item in self._waiting:
-            request = item.request.message
-            if self._history.is_past(request):
-                self._observation.close(request)
-            elif number_of(request) not in taken:
-                # A round that is not decided is never closed: the request may come again, and
-                # the answer that was committed to must still be known then.
-                taken.add(number_of(request))
-                kept.append(item)
-        self._waiting = kept
-
-    def _next_batch(self) -> Batch:
-        """As many waiting items as fit into one frame, at least one."""
-        size = 0
-        batch: list[Item] = []
-        for item in self._waiting[:BATCH_ITEMS_MAX]:
-            size += len(encode_value(item))
-            if batch and size > BATCH_BYTES_MAX:
-                break
-            batch.append(item)
-        return tuple(batch)
-
-    def _may_propose(self) -> bool:
-        open_slots = [s for s in self._log if s.pre_prepare and not s.decided]
-        return (
-            self._context.active
-            # What was taken over from earlier views may hold the same requests.
-            and all(slot.batch is not None for slot in open_slots)
-            and len(open_slots) < PROPOSALS_OPEN_MAX
-            and self._log.in_window(self._next_number())
-        )
-
-    def _next_number(self) -> SequenceNumber:
-        last = max(self._last_proposed, self._log.low_watermark, self.applied)
-        return SequenceNumber(last + 1)
-
-    def _propose(self, batch: Batch) -> None:
-        context = self._context
-        self._last_proposed = self._next_number()
-        pre_prepare = context.sign(
-            PrePrepare(
-                network=context.network,
-                epoch=context.members.epoch,
-                view=context.view,
-                sequence_number=self._last_proposed,
-                digest=digest.batch_digest(tuple(digest.item_digest(item) for item in batch)),
-                replica=context.me,
-            )
-        )
-        proposal = Proposal(pre_prepare, batch)
-        context.emit(Persist(ProposalAccepted(proposal)))
-        context.broadcast(proposal)
-        slot = self._log.slot(self._last_proposed)
+    def on_proposed(self, proposal: Proposal) -> None:
+        """Our own proposal, which is our prepare too."""
+        slot = self._log.slot(proposal.pre_prepare.message.sequence_number)
         self._keep(slot, proposal)
-        self._note(slot, Stage.PROPOSED, context.me)
+        self._note(slot, Stage.PROPOSED, self._context.me)
         self._mark_proposed(slot)
         self._advance(slot)
 
@@ -162,7 +83,7 @@ class NormalCase:
         slot.contents[proposal.pre_prepare.message.digest] = proposal.batch
 
     def _mark_proposed(self, slot: Slot) -> None:
-        for item in slot.batch or ():
+        for _, item in items(slot.batch or ()):
             self._observation.mark_proposed(digest.request_id(item.request.message), item.attempt)
 
     def on_proposal(self, source: ReplicaId, proposal: Proposal) -> None:
@@ -180,8 +101,8 @@ class NormalCase:
         ):
             self._context.refuse(source, "signature")
         elif slot.pre_prepare is not None:
-            self._context.emit(Report(Equivocation(slot.pre_prepare, proposal.pre_prepare)))
-        elif message.digest != _digest_of(proposal.batch):
+            self._context.report(Equivocation(slot.pre_prepare, proposal.pre_prepare))
+        elif message.digest != digest.digest_of(proposal.batch):
             self._context.refuse(source, "digest")
         else:
             self._keep(slot, proposal)
@@ -288,7 +209,7 @@ class NormalCase:
 
     def _advance(self, slot: Slot) -> None:
         """Does the next thing that the slot's contents allow."""
-        if slot.batch is None or self._context.recovering:
+        if slot.batch is None or self._context.recovering or not self._context.takes_part:
             return
         quorum = self._context.members.quorum
         if not slot.prepared and len(slot.prepares_for(slot.digest)) >= quorum - 1:
@@ -321,7 +242,9 @@ class NormalCase:
         """The open slot that a message is about, or None if it is about none."""
         if message.network != self._context.network:
             self._context.refuse(source, "network")
-        elif message.epoch != self._context.members.epoch:
+        elif message.epoch + 1 == self._context.epoch:
+            return None  # as below, of the last slots of an epoch
+        elif message.epoch != self._context.epoch:
             self._context.refuse(source, "epoch")
         elif message.view != self._context.view or not self._context.active:
             self._context.refuse(source, "view")
@@ -346,12 +269,12 @@ class NormalCase:
             self._context.refuse(source, "signature")
             return False
         if held is not None:
-            self._context.emit(Report(Equivocation(held, signed)))
+            self._context.report(Equivocation(held, signed))
             return False
         return True
 
     def _note(self, slot: Slot, stage: Stage, replica: ReplicaId) -> None:
-        for item in slot.batch or ():
+        for _, item in items(slot.batch or ()):
             request_id = digest.request_id(item.request.message)
             self._context.emit(Progress(request_id, stage, replica))
 
@@ -359,16 +282,11 @@ class NormalCase:
 
     def leave_view(self) -> None:
         """No votes until a view is entered."""
-        self._waiting.clear()
+        self.proposing.leave_view()
 
-    def enter_view(
-        self, pre_prepares: tuple[Signed[PrePrepare], ...], last: SequenceNumber
-    ) -> None:
-        """Votes again for what earlier views may have decided, without judging it again.
-
-        `last` is the last number taken over; new proposals come after it.
-        """
-        self._last_proposed = last
+    def enter_view(self, pre_prepares: tuple[Signed[PrePrepare], ...]) -> None:
+        """Votes again for what earlier views may have decided, without judging it again."""
+        self.proposing.enter_view(self._context.taken_over)
         proposed = {p.message.sequence_number: p for p in pre_prepares}
         for number in proposed:
             if self._log.in_window(number):
@@ -388,7 +306,7 @@ class NormalCase:
             digest.request_id(item.request.message)
             for slot in self._log
             if slot.decided is None
-            for item in slot.batch or ()
+            for _, item in items(slot.batch or ())
         }
 
     def _fetch(self) -> None:
@@ -411,7 +329,7 @@ class NormalCase:
             self._context.emit(Send(source, BatchContent(batch)))
 
     def on_batch_content(self, source: ReplicaId, content: BatchContent) -> None:
-        known = _digest_of(content.batch)
+        known = digest.digest_of(content.batch)
         wanted = [s for s in self._log if s.digest == known and s.batch is None]
         if not wanted:
             self._context.refuse(source, "batch-unwanted")
@@ -435,7 +353,7 @@ class NormalCase:
         slot.pre_prepare = proposal.pre_prepare
         self._mark_proposed(slot)
         if message.replica == self._context.me:
-            self._last_proposed = max(self._last_proposed, message.sequence_number)
+            self.proposing.last = max(self.proposing.last, message.sequence_number)
         else:
             slot.prepares[self._context.me] = self._own_prepare(message)
 
@@ -458,6 +376,12 @@ class NormalCase:
             held.decided = slot
             held.contents[slot.commits[0].message.digest] = slot.batch
 
+    def begin_epoch(self) -> None:
+        """All slots are gone with the old epoch."""
+        self.proposing.enter_view(self._context.members.start)
+        self._fetching = False
+        self._context.emit(CancelTimer(BatchesDue()))
+
     def resume(self) -> None:
         """Recovery is over: what the log left open moves on."""
         for slot in self._log:
@@ -468,7 +392,7 @@ class NormalCase:
         """A connection came up: repeat to that peer what we said about undecided slots."""
         me = self._context.me
         for slot in self._log:
-            if slot.sequence_number <= self.applied:
+            if slot.sequence_number <= self._context.applied:
                 continue
             ours = slot.pre_prepare if self._is_mine(slot) else None
             if ours is not None and slot.batch is not None:
@@ -496,7 +420,3 @@ class NormalCase:
             if slot.decided is not None:
                 records.append(Decided(slot.decided))
         return records
-
-
-def _digest_of(batch: Batch) -> Digest:
-    return digest.batch_digest(tuple(digest.item_digest(item) for item in batch))

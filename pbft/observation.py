@@ -1,18 +1,18 @@
 """The observation phase: commitment, seal, reveal. It gathers the answers that PBFT then orders.
 
 Upon receiving a request, every replica asks its model, writes the answer and a salt to its log,
-and broadcasts a commitment. When the primary holds a quorum of commitments, and a short grace has
-passed or all members that are connected are in, it seals the list. Upon receiving the seal, the
-replicas named in it broadcast their answers. When the primary holds all sealed answers, or a
-quorum of them and the grace has passed, it has them compared, computes the outcome and hands the
-item on to be proposed (`normal_case`). If too few sealed replicas reveal, it seals again with
-later commitments.
+and broadcasts a commitment. The primary closes lists of commitments, under which answers are
+revealed (`seals`). When it holds all sealed answers, or a quorum of them and a grace has passed, it
+has them compared, computes the outcome and hands the item on to be proposed (`proposing`).
+
+If the decided outcome is not an agreement with confidence, and the policy allows a further attempt,
+every replica asks its model again, with other dice and a lower temperature.
 
 When a view is entered, the seals are those that its view-changes carry; all else stays, and the
-new primary goes on from there.
+new primary goes on from there. When an epoch begins, every replica commits again to the answer
+that it has drawn.
 
-An answer that was not committed before its seal cannot have been copied from one revealed after
-it. Replicas vote over sets of signed answers because two honest models never write the same bytes
+Replicas vote over sets of signed answers because two honest models never write the same bytes
 (Castro and Liskov 1999, §4.6).
 
 Deviations from the paper: requests come from members on behalf of their users, not from clients;
@@ -25,16 +25,13 @@ from pbft.context import Context
 from pbft.effects import (
     ArmTimer,
     CancelTimer,
-    CompareAnswers,
     Persist,
     Progress,
     Rejected,
-    Report,
     RunInference,
     Send,
     Stage,
 )
-from pbft.errors import InvariantViolation
 from pbft.events import (
     AnswerDeadline,
     AnswerReady,
@@ -44,50 +41,60 @@ from pbft.events import (
     RevealGrace,
     SealGrace,
 )
-from pbft.evidence import Equivocation
 from pbft.history import History
 from pbft.item import (
-    WrongItem,
     answer_fault,
-    check_seal,
     opens,
     request_fault,
     sealed_commitments,
-    voters,
-    with_outcome,
 )
+from pbft.measuring import Comparison, Measurements
 from pbft.messages import (
     Answer,
     AnswerCommitment,
     AnswerReveal,
+    CommitmentMismatch,
+    Equivocation,
     Item,
     Request,
     Seal,
-    SealChain,
     Signed,
 )
-from pbft.outcome import NO_VOTES, pair_count
+from pbft.outcome import NO_VOTES
 from pbft.records import AnswerDrawn, RequestAccepted, Sealed
-from pbft.round import Chain, Comparison, Round, RoundKey, Rounds
-from pbft.types import CHAINS_MAX, SEALS_MAX, ReplicaId, RequestId
+from pbft.round import Chain, Round, RoundKey, Rounds
+from pbft.seals import Seals
+from pbft.types import SEALS_MAX, ReplicaId, RequestId
 from pbft.watch import Watch
 
 
 class Observation:
     """All rounds that are not decided yet."""
 
-    def __init__(self, context: Context, history: History, rounds: Rounds, watch: Watch) -> None:
+    def __init__(
+        self,
+        context: Context,
+        history: History,
+        rounds: Rounds,
+        measurements: Measurements,
+        watch: Watch,
+    ) -> None:
         self._context = context
         self._history = history
         self._rounds = rounds
+        self._measurements = measurements
         self._watch = watch
+        self.seals = Seals(context, rounds, self._on_sealed)
         self._ready: list[Item] = []
 
     # --- requests ------------------------------------------------------------------------------
 
     def submit(self, request: Request) -> None:
         """A user asked this node."""
-        reason = self._request_fault(request, self._context.policy.requests_in_flight_max)
+        if self._context.takes_part:
+            reason = self._request_fault(request, self._context.policy.requests_in_flight_max)
+        else:
+            reason = "This node does not take part in the network at present; ask another one."
         try:
             request_id = digest.request_id(request)
         except UnicodeEncodeError:  # what can't be encoded has no id
@@ -96,14 +103,15 @@ class Observation:
             self._context.emit(Rejected(request_id, reason))
             return
         signed = self._context.sign(request)
-        self._open(signed, request_id)
+        self._open(signed, (request_id, 0))
         self._context.broadcast(signed)
         self._draw(self._rounds.open((request_id, 0), request.replica))
 
     def on_request(self, source: ReplicaId, signed: Signed[Request]) -> None:
         request = signed.message
         request_id = digest.request_id(request)
-        known = self._rounds.get(request_id, 0)
+        key = (request_id, self._history.attempts(request_id))
+        known = self._rounds.get(*key)
         if self._history.is_decided(request) or (known and known.request):
             return
         if request.replica == self._context.me or not self._context.is_genuine(signed):
@@ -112,8 +120,8 @@ class Observation:
             # Twice what the asker allows itself: it may have seen decisions that we have not.
             self._context.refuse(source, "request")
         else:
-            self._open(signed, request_id)
-            round_ = self._rounds.open((request_id, 0), request.replica)
+            self._open(signed, key)
+            round_ = self._rounds.open(key, request.replica)
             self._draw(round_)
             self._advance(round_)
 
@@ -128,22 +136,30 @@ class Observation:
             return "The request is older than what the network remembers; ask anew."
         return request_fault(request, self._context.policy)
 
-    def _open(self, signed: Signed[Request], request_id: RequestId) -> None:
-        self._context.emit(Persist(RequestAccepted(signed)))
-        self.restore_request(signed)
-        self._context.emit(Progress(request_id, Stage.ACCEPTED, signed.message.replica))
+    def _open(self, signed: Signed[Request], key: RoundKey) -> None:
+        self._context.emit(Persist(RequestAccepted(signed, key[1])))
+        self._rounds.open(key, signed.message.replica).request = signed
+        self._context.emit(Progress(key[0], Stage.ACCEPTED, signed.message.replica))
 
     def _draw(self, round_: Round) -> None:
         """Ask the model, unless the log holds an answer already."""
-        if round_.request is None or round_.drawn is not None:
+        if round_.request is None or round_.drawn is not None or not self._context.takes_part:
             return
         request = round_.request.message
+        temperature_milli = self._context.policy.temperature_milli >> round_.attempt
         self._context.emit(
             ArmTimer(AnswerDeadline(*round_.key), request.timeout_ms),
-            RunInference(
-                *round_.key, request, temperature_milli=self._context.policy.temperature_milli
-            ),
+            RunInference(*round_.key, request, temperature_milli),
         )
+
+    def try_again(self, signed: Signed[Request], attempt: int) -> None:
+        """The ledger decided that this attempt follows."""
+        key = (digest.request_id(signed.message), attempt)
+        self._open(signed, key)
+        round_ = self._rounds.open(key, signed.message.replica)
+        if not self._context.recovering:
+            self._draw(round_)
+            self._advance(round_)
 
     # --- commitments ---------------------------------------------------------------------------
 
@@ -186,7 +202,7 @@ class Observation:
         if not self._context.is_genuine(signed):
             self._context.refuse(source, "signature")
         elif held is not None:
-            self._context.emit(Report(Equivocation(held, signed)))
+            self._context.report(Equivocation(held, signed))
         else:
             self._add_commitment(round_, signed)
 
@@ -200,93 +216,23 @@ class Observation:
     def on_seal_grace(self, timer: SealGrace) -> None:
         round_ = self._rounds.get(timer.request_id, timer.attempt)
         if round_ is not None and not round_.seals and self._leads(round_):
-            self._seal(round_)
+            self.seals.make(round_)
+            self._advance(round_)
 
-    def _seal(self, round_: Round) -> None:
-        """The primary closes the list with all commitments not sealed yet."""
-        sealed = sealed_commitments(round_.seals)
-        fresh = tuple(
-            round_.commitments[replica]
-            for replica in sorted(round_.commitments)
-            if replica not in sealed
-        )
-        context = self._context
-        seal = context.sign(
-            Seal(
-                network=context.network,
-                request_id=round_.request_id,
-                attempt=round_.attempt,
-                view=context.view,
-                number=len(round_.seals),
-                previous=(
-                    digest.seal_digest(round_.seals[-1].message)
-                    if round_.seals
-                    else digest.DIGEST_ZERO
-                ),
-                commitments=fresh,
-                replica=context.me,
-            )
-        )
-        round_.grace_over = False
-        context.emit(
-            CancelTimer(SealGrace(*round_.key)),
-            ArmTimer(RevealGrace(*round_.key), context.policy.reveal_grace_ms),
-        )
-        context.emit(Persist(Sealed(seal)))
-        context.broadcast(seal)
-        self._take_seal(round_, seal)
-        self._advance(round_)
+    # --- seals ---------------------------------------------------------------------------------
 
     def on_seal(self, source: ReplicaId, signed: Signed[Seal]) -> None:
-        message = signed.message
-        round_ = self._rounds.for_message(source, message.request_id, message.attempt)
-        if round_ is None:
-            return
-        if message.view != self._context.view or not self._context.active:
-            self._context.refuse(source, "view")
-        elif message.number < len(round_.seals):
-            self._compare_seals(source, round_.seals[message.number], signed)
-        else:
-            self._extend_seals(source, round_, (*round_.seals, signed))
+        round_ = self.seals.on_seal(source, signed)
+        if round_ is not None:
+            self._advance(round_)
 
-    def _compare_seals(self, source: ReplicaId, held: Signed[Seal], signed: Signed[Seal]) -> None:
-        if held.message == signed.message:
-            return
-        if not self._context.is_genuine(signed):
-            self._context.refuse(source, "signature")
-        elif held.message.view == signed.message.view:
-            self._context.emit(Report(Equivocation(held, signed)))
-        else:
-            self._context.refuse(source, "seal-not-primary")
-
-    def _extend_seals(
-        self, source: ReplicaId, round_: Round, seals: tuple[Signed[Seal], ...]
-    ) -> bool:
-        """Takes the seals of `seals` that the round lacks; False if they do not fit."""
-        common = min(len(seals), len(round_.seals))
-        for held, claimed in zip(round_.seals[:common], seals[:common], strict=True):
-            if held.message != claimed.message:
-                self._compare_seals(source, held, claimed)
-                return False
-        for number in range(common, len(seals)):
-            try:
-                check_seal(seals[number], seals[:number], *round_.key, self._context.rules)
-            except WrongItem as wrong:
-                self._context.refuse(source, wrong.reason)
-                return False
-            self._context.emit(Persist(Sealed(seals[number])))
-            self._take_seal(round_, seals[number])
-        self._advance(round_)
-        return True
-
-    def _take_seal(self, round_: Round, seal: Signed[Seal]) -> None:
-        round_.seals += (seal,)
-        self._context.emit(Progress(round_.request_id, Stage.SEALED, seal.message.replica))
-        for commitment in seal.message.commitments:
-            held = round_.commitments.setdefault(commitment.message.replica, commitment)
-            if held.message != commitment.message:
-                self._context.emit(Report(Equivocation(held, commitment)))
-        self._reveal(round_, seal)
+    def _on_sealed(self, round_: Round, seal: Signed[Seal]) -> None:
+        me = self._context.me
+        named = any(commitment.message.replica == me for commitment in seal.message.commitments)
+        if named and round_.drawn is not None:
+            reveal = own_reveal(self._context, round_.drawn)
+            self._context.broadcast(reveal)
+            self._add_reveal(round_, reveal)
         self._watch.hold_reveals(round_)
 
     def on_peer_down(self, replica: ReplicaId) -> None:
@@ -297,14 +243,6 @@ class Observation:
             self._advance(round_)
 
     # --- reveals -------------------------------------------------------------------------------
-
-    def _reveal(self, round_: Round, seal: Signed[Seal]) -> None:
-        me = self._context.me
-        named = any(commitment.message.replica == me for commitment in seal.message.commitments)
-        if named and round_.drawn is not None:
-            reveal = own_reveal(self._context, round_.drawn)
-            self._context.broadcast(reveal)
-            self._add_reveal(round_, reveal)
 
     def on_reveal(self, source: ReplicaId, signed: Signed[AnswerReveal]) -> None:
         message = signed.message
@@ -318,8 +256,11 @@ class Observation:
         sealed = sealed_commitments(round_.seals).get(message.replica)
         if not self._context.is_genuine(signed):
             self._context.refuse(source, "signature")
-        elif commitment is None or not opens(message, (sealed or commitment).message):
+        elif commitment is None:
             self._context.refuse(source, "reveal-mismatch")
+        elif not opens(message, (sealed or commitment).message):
+            self._context.refuse(source, "reveal-mismatch")
+            self._context.report(CommitmentMismatch(sealed or commitment, signed))
         elif answer_fault(message.answer, self._context.policy):
             self._context.refuse(source, "answer")
         else:
@@ -364,44 +305,30 @@ class Observation:
         elif round_.grace_over and len(round_.seals) < SEALS_MAX:
             late = round_.commitments.keys() - sealed_commitments(round_.seals).keys()
             if late:
-                self._seal(round_)
+                self.seals.make(round_)
+                self._advance(round_)
 
     def _advance_to_seal(self, round_: Round) -> None:
         members = self._context.members
         if len(round_.commitments) < members.quorum:
             return
         if all(r in round_.commitments or r in self._context.away for r in members.replicas):
-            self._seal(round_)
+            self.seals.make(round_)
+            self._advance(round_)
         elif not round_.grace_armed:
             round_.grace_armed = True
             self._context.emit(ArmTimer(SealGrace(*round_.key), self._context.policy.seal_grace_ms))
 
     def _compare(self, round_: Round, revealed: list[Signed[AnswerReveal]]) -> Comparison | None:
         """Own measurement of these answers; None if it has yet to come."""
-        votes = voters(revealed)
-        replicas = tuple(vote.replica for vote in votes)
-        if len(votes) < 2:
-            return Comparison((), ())
-        if replicas not in round_.comparisons and round_.request is not None:
-            round_.comparisons[replicas] = None
-            self._context.emit(
-                CompareAnswers(
-                    *round_.key,
-                    question=round_.request.message.prompt,
-                    replicas=replicas,
-                    answers=tuple(vote.answer.text for vote in votes),
-                )
-            )
-        return round_.comparisons.get(replicas)
+        if round_.request is None:
+            return None
+        question = round_.request.message.prompt
+        return self._measurements.of(question, revealed, *round_.key)
 
     def on_compared(self, event: AnswersCompared) -> None:
-        if len(event.similarities_bp) != pair_count(len(event.replicas)):
-            raise InvariantViolation("the driver compared other answers than it was asked to")
         round_ = self._rounds.get(event.request_id, event.attempt)
         if round_ is not None:
-            round_.comparisons[event.replicas] = Comparison(
-                event.similarities_bp, event.contradictions
-            )
             self._advance(round_)
 
     def _hand_on(self, round_: Round, revealed: list[Signed[AnswerReveal]]) -> None:
@@ -410,20 +337,22 @@ class Observation:
             return
         round_.handed_on = True
         self._context.emit(CancelTimer(RevealGrace(*round_.key)))
-        item = Item(
-            request=round_.request,
-            attempt=round_.attempt,
-            seals=round_.seals,
-            reveals=tuple(revealed),
-            weights=tuple(self._context.weights[r.message.replica] for r in revealed),
-            similarities_bp=comparison.similarities_bp,
-            contradictions=comparison.contradictions,
-            outcome=NO_VOTES,  # until it is computed below
+        self._ready.append(
+            Item(
+                request=round_.request,
+                attempt=round_.attempt,
+                seals=round_.seals,
+                reveals=tuple(revealed),
+                weights=(),
+                similarities_bp=comparison.similarities_bp,
+                contradictions=comparison.contradictions,
+                outcome=NO_VOTES,
+            )
         )
-        self._ready.append(with_outcome(item, self._context.members.n, self._context.policy))
 
     def take_ready(self) -> list[Item]:
-        """Items that the primary should propose; each is given out once."""
+        """Items that the primary should propose; each is given out once. Weights and outcome are
+        added with the slot, because a checkpoint may change them."""
         ready, self._ready = self._ready, []
         return ready
 
@@ -446,7 +375,7 @@ class Observation:
             round_.grace_armed = round_.grace_over = False
             round_.held = round_.owed = frozenset()
             round_.due = None
-            self._replace_seals(round_, chains.get(round_.key, ()))
+            self.seals.replace(round_, chains.get(round_.key, ()))
             if round_.request is not None and primary != self._context.me:
                 self._context.emit(Send(primary, round_.request))
             if round_.seals and self._leads(round_):
@@ -454,24 +383,12 @@ class Observation:
                 self._context.emit(ArmTimer(RevealGrace(*round_.key), grace_ms))
             self._advance(round_)
 
-    def _replace_seals(self, round_: Round, chain: Chain) -> None:
-        if round_.seals != chain:
-            round_.seals = ()
-            round_.comparisons.clear()  # they may be of other answers of the same replicas
-            for seal in chain:
-                self._take_seal(round_, seal)
-
-    def chains(self) -> tuple[SealChain, ...]:
-        """The seals of undecided requests, for a view-change."""
-        sealed = sorted((r for r in self._rounds if r.seals), key=lambda round_: round_.key)
-        return tuple(SealChain(round_.seals) for round_ in sealed[:CHAINS_MAX])
-
     def live_records(self) -> list[RequestAccepted | AnswerDrawn | Sealed]:
         """What the log must still hold about undecided requests."""
         records: list[RequestAccepted | AnswerDrawn | Sealed] = []
         for round_ in self._rounds:
             if round_.request is not None:
-                records.append(RequestAccepted(round_.request))
+                records.append(RequestAccepted(round_.request, round_.attempt))
             if round_.drawn is not None:
                 records.append(round_.drawn)
             records += [Sealed(seal) for seal in round_.seals]
@@ -486,13 +403,10 @@ class Observation:
         """
         round_ = self._rounds.open((request_id, item.attempt), item.request.message.replica)
         if round_.request is None:
-            self._open(item.request, request_id)
-        return self._extend_seals(source, round_, item.seals)
-
-    def comparison_for(self, request_id: RequestId, item: Item) -> Comparison | None:
-        """Own measurement of an adopted item's answers; None if it has yet to come."""
-        round_ = self._rounds.get(request_id, item.attempt)
-        return self._compare(round_, list(item.reveals)) if round_ else None
+            self._open(item.request, round_.key)
+        fits = self.seals.extend(source, round_, item.seals)
+        self._advance(round_)
+        return fits
 
     def mark_proposed(self, request_id: RequestId, attempt: int) -> None:
         """The item is in a slot of the current view: now a decision is due."""
@@ -503,22 +417,55 @@ class Observation:
 
     def close(self, request: Request) -> None:
         """The request is decided, and with it all that its asker sent under the same number."""
-        timers = (AnswerDeadline, SealGrace, RevealGrace, HeldReveals, PrimaryDue)
         for round_ in self._rounds.of_request(request):
-            self._context.emit(*(CancelTimer(timer(*round_.key)) for timer in timers))
+            self._measurements.forget(round_.request_id)
+            self._cancel_timers(round_)
             self._rounds.remove(round_)
+
+    def _cancel_timers(self, round_: Round) -> None:
+        timers = (AnswerDeadline, SealGrace, RevealGrace, HeldReveals, PrimaryDue)
+        self._context.emit(*(CancelTimer(timer(*round_.key)) for timer in timers))
+
+    # --- epochs --------------------------------------------------------------------------------
+
+    def begin_epoch(self) -> None:
+        """Every open round begins anew among the new members; answers that were drawn stay."""
+        self._ready.clear()
+        for round_ in self._rounds:
+            asked = round_.request
+            if asked is None or not self._context.is_genuine(asked):
+                # Its asker has left or has another key, or the request is still on its way.
+                self._cancel_timers(round_)
+                self._rounds.remove(round_)
+                continue
+            self._context.emit(
+                *(
+                    CancelTimer(timer(*round_.key))
+                    for timer in (SealGrace, RevealGrace, HeldReveals, PrimaryDue)
+                )
+            )
+            round_ = self._rounds.begin_epoch(round_)
+            if self._context.recovering:
+                continue
+            if round_.drawn is not None and self._context.takes_part:
+                commitment = own_commitment(self._context, round_.drawn)
+                self._context.broadcast(commitment)
+                self._add_commitment(round_, commitment)
 
     # --- recovery and reconnection -------------------------------------------------------------
 
-    def restore_request(self, signed: Signed[Request]) -> None:
-        key = (digest.request_id(signed.message), 0)
-        self._rounds.open(key, signed.message.replica).request = signed
+    def restore_request(self, record: RequestAccepted) -> None:
+        request_id = digest.request_id(record.request.message)
+        self._rounds.open(
+            (request_id, record.attempt), record.request.message.replica
+        ).request = record.request
 
     def restore_answer(self, drawn: AnswerDrawn) -> None:
         round_ = self._rounds.get(drawn.request_id, drawn.attempt)
         if round_ is not None:
             round_.drawn = drawn
-            round_.commitments[self._context.me] = own_commitment(self._context, drawn)
+            if self._context.takes_part:
+                round_.commitments[self._context.me] = own_commitment(self._context, drawn)
 
     def restore_seal(self, seal: Signed[Seal]) -> None:
         message = seal.message
@@ -529,7 +476,8 @@ class Observation:
             for commitment in message.commitments:
                 round_.commitments.setdefault(commitment.message.replica, commitment)
             me = self._context.me
-            if round_.drawn is not None and me in sealed_commitments((seal,)):
+            named = me in sealed_commitments((seal,))
+            if named and round_.drawn is not None and self._context.takes_part:
                 round_.reveals[me] = own_reveal(self._context, round_.drawn)
 
     def resume(self) -> None:

@@ -7,7 +7,13 @@ set of answers counts as agreement and how long to wait, never who may decide.
 
 from dataclasses import dataclass, fields
 
-from pbft.types import ANSWER_BYTES_MAX, CHECKPOINT_INTERVAL, FULL_BP, PROMPT_BYTES_MAX
+from pbft.types import (
+    ANSWER_BYTES_MAX,
+    ATTEMPTS_MAX,
+    CHECKPOINT_INTERVAL,
+    FULL_BP,
+    PROMPT_BYTES_MAX,
+)
 
 TOKENS_MAX = 32_768
 INFERENCE_TIMEOUT_MS_MAX = 600_000
@@ -53,7 +59,10 @@ class Policy:
     """Undecided requests per asking node; further ones are refused until some are decided."""
 
     temperature_milli: int = 300
-    """Sampling temperature of the first attempt, in thousandths."""
+    """Sampling temperature of the first attempt, in thousandths; halved with every further one."""
+
+    attempts_max: int = 2
+    """How often a request is put to the models if they do not agree with confidence."""
 
     def __post_init__(self) -> None:
         ranges = {
@@ -72,6 +81,7 @@ class Policy:
             "tokens_max": (1, TOKENS_MAX),
             "requests_in_flight_max": (1, 4_096),
             "temperature_milli": (0, 2_000),
+            "attempts_max": (1, ATTEMPTS_MAX),
         }
         for field in fields(self):
             value = getattr(self, field.name)

@@ -7,10 +7,12 @@ nothing that contradicts what it signed. What others can send again is left out.
 from dataclasses import dataclass
 from typing import Annotated
 
+from pbft.membership import Membership
 from pbft.messages import (
     Answer,
     Checkpoint,
     DecidedSlot,
+    Endorsement,
     NewView,
     Prepare,
     PrePrepare,
@@ -20,15 +22,17 @@ from pbft.messages import (
     Signed,
     ViewChange,
 )
+from pbft.policy import Policy
 from pbft.schema import AtMost, Hash
-from pbft.types import MEMBERS_MAX, RequestId
+from pbft.types import MEMBERS_MAX, Epoch, RequestId
 
 
 @dataclass(frozen=True, slots=True)
 class RequestAccepted:
-    """A request, ours or a peer's, that the replica works on."""
+    """A request, ours or a peer's, that the replica works on, and which attempt at it."""
 
     request: Signed[Request]
+    attempt: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +100,30 @@ class ViewEntered:
     new_view: Signed[NewView]
 
 
+@dataclass(frozen=True, slots=True)
+class Endorsed:
+    """A change that our operator wants."""
+
+    endorsement: Signed[Endorsement]
+
+
+@dataclass(frozen=True, slots=True)
+class EpochEnded:
+    """Our checkpoint at the end of an epoch, who its members were, and what an `EpochCertificate`
+    of the next one says: until a quorum's checkpoints are gathered, that is not proven."""
+
+    checkpoint: Signed[Checkpoint]
+    membership: Membership
+    next_membership: Membership
+    next_policy: Policy
+    rest: Hash
+
+
+@dataclass(frozen=True, slots=True)
+class Forgot:
+    """What came before this record was lost: we do not know what we signed in this epoch."""
+
+
 Record = (
     RequestAccepted
     | AnswerDrawn
@@ -106,6 +134,9 @@ Record = (
     | StableCheckpoint
     | ViewLeft
     | ViewEntered
+    | Endorsed
+    | EpochEnded
+    | Forgot
 )
 
 RECORD_KINDS: tuple[type, ...] = (
@@ -118,5 +149,24 @@ RECORD_KINDS: tuple[type, ...] = (
     StableCheckpoint,
     ViewLeft,
     ViewEntered,
+    Endorsed,
+    EpochEnded,
+    Forgot,
 )
+
 """A record's position here is its number on disk: append only."""
+
+
+def epoch_of(record: Record) -> Epoch | None:
+    """In which epoch the replica spoke; None if the record means the same in every epoch."""
+    match record:
+        case Sealed(seal):
+            return seal.message.epoch
+        case ProposalAccepted(proposal) | Prepared(proposal):
+            return proposal.pre_prepare.message.epoch
+        case StableCheckpoint(proof):
+            return proof[0].message.epoch
+        case ViewLeft(signed) | ViewEntered(signed) | Endorsed(signed):
+            return signed.message.epoch
+        case _:
+            return None

@@ -1,24 +1,29 @@
 """One replica: its state and the dispatch of events, nothing else.
 
-Where to read on: `observation` (commitment, seal, reveal), `normal_case` (pre-prepare, prepare,
-commit), `execution` (replies, ledger, catching up), `checkpoint`, `view_change`, `outcome` (from
-answers to an answer), `certificate` (what users take away).
+Where to read on: `observation` (commitment, reveal), `seals`, `proposing` and `normal_case`
+(pre-prepare, prepare, commit), `execution` (replies, ledger, catching up), `checkpoint`,
+`view_change`, `motions` and `epochs` (changes of membership and policy), `state` (what follows from
+the ledger), `outcome` (from answers to an answer), `certificate` (what users take away).
 """
 
 from collections.abc import Callable, Iterable
 from typing import Any
 
 from pbft.checkpoint import Checkpoints
-from pbft.context import Configuration, Context
-from pbft.effects import Apply, Compact, Effect, Reply
+from pbft.context import NOBODY, Configuration, Context
+from pbft.early import Early
+from pbft.effects import Apply, Compact, Effect, RecordEpoch, Reply
+from pbft.epochs import Epochs
 from pbft.events import (
     AnswerDeadline,
     AnswerReady,
     AnswersCompared,
     BatchesDue,
     CatchUp,
+    ChangeEndorsed,
     Event,
     HeldReveals,
+    MotionsDue,
     NewViewDue,
     PeerDown,
     PeerUp,
@@ -35,7 +40,9 @@ from pbft.history import History
 from pbft.judging import Judging
 from pbft.keyring import Keyring
 from pbft.log import MessageLog
+from pbft.measuring import Measurements
 from pbft.messages import (
+    Accusation,
     AnswerCommitment,
     AnswerReveal,
     BatchContent,
@@ -43,7 +50,11 @@ from pbft.messages import (
     Checkpoint,
     Commit,
     DecidedSlot,
+    EndorsedChange,
+    Endorsement,
+    EpochCertificate,
     Height,
+    LedgerWanted,
     NewView,
     Prepare,
     Proposal,
@@ -53,11 +64,15 @@ from pbft.messages import (
     ViewChange,
     WireMessage,
 )
+from pbft.motions import Motions
 from pbft.normal_case import NormalCase
 from pbft.observation import Observation
 from pbft.records import (
     AnswerDrawn,
     Decided,
+    Endorsed,
+    EpochEnded,
+    Forgot,
     Prepared,
     ProposalAccepted,
     Record,
@@ -66,14 +81,19 @@ from pbft.records import (
     StableCheckpoint,
     ViewEntered,
     ViewLeft,
+    epoch_of,
 )
 from pbft.round import Rounds
-from pbft.types import ReplicaId, SequenceNumber, View
+from pbft.state import State
+from pbft.types import CHECKPOINT_INTERVAL, Epoch, ReplicaId, SequenceNumber, View
 from pbft.view_change import ViewChanges
 from pbft.watch import Watch
 
-REPEATED = (Apply, Reply)
+REPEATED = (Apply, Reply, RecordEpoch)
 """Effects of recovery that the driver may have missed."""
+
+FOR_ALL = (DecidedSlot, EpochCertificate, Height, Checkpoint, LedgerWanted, BatchWanted)
+"""Messages that a replica reads even if it may not take part."""
 
 GENESIS = Tip()
 """Nothing is applied yet; the first slot is number 1."""
@@ -83,7 +103,7 @@ class Replica:
     """One replica as a pure state machine (Castro and Liskov 1999, §4).
 
     Args:
-        configuration: network, own position, members, policy.
+        configuration: network, own key, members and policy of the genesis file.
         keyring: signs for this replica and verifies the others.
         records: what an earlier life persisted, in order. Nothing that was signed then is ever
             contradicted.
@@ -97,33 +117,43 @@ class Replica:
         records: Iterable[Record] = (),
         tip: Tip = GENESIS,
     ) -> None:
-        context = self._context = Context(configuration, keyring)
+        context = self._context = Context(configuration, keyring, tip.state)
         log = MessageLog()
         history = History()
         self._compacting = False
+        log.begin_epoch(context.members.start)
         self._checkpoints = Checkpoints(context, log, self._on_stable)
+        self._epochs = Epochs(context, tip.epoch)
         rounds = Rounds(context, history)
+        measurements = Measurements(context)
+        self._measurements = measurements
         self._watch = Watch(context, rounds, self._on_suspect)
-        self._observation = Observation(context, history, rounds, self._watch)
-        judging = Judging(context, log, self._observation, self._watch, history)
-        self._normal_case = NormalCase(context, log, self._observation, judging, history)
+        self._observation = Observation(context, history, rounds, measurements, self._watch)
+        judging = Judging(context, log, self._observation, measurements, self._watch, history)
+        self._motions = Motions(context, judging, self._on_suspect)
+        self._normal_case = NormalCase(
+            context, log, self._observation, judging, self._motions, history
+        )
         self._execution = Execution(
             context,
             log,
             self._observation,
             self._normal_case,
             self._checkpoints,
+            self._epochs,
             history,
             tip,
             self._on_suspect,
+            self._begin_epoch,
         )
+        self._early = Early(context, log, self._on_message)
         self._view_changes = ViewChanges(
             context,
             log,
             self._checkpoints,
             self._observation,
             self._normal_case,
-            self._on_message,
+            self._early,
         )
         self._handlers: dict[type, Callable[[ReplicaId, Any], None]] = {
             Request: self._observation.on_request,
@@ -137,7 +167,11 @@ class Replica:
             BatchContent: self._normal_case.on_batch_content,
             DecidedSlot: self._on_decided_slot,
             Height: self._on_height,
-            Checkpoint: self._checkpoints.on_checkpoint,
+            LedgerWanted: self._execution.on_ledger_wanted,
+            EpochCertificate: self._epochs.on_certificate,
+            Checkpoint: self._on_checkpoint,
+            Endorsement: self._motions.on_endorsement,
+            Accusation: self._motions.on_accusation,
             ViewChange: self._view_changes.on_view_change,
             NewView: self._view_changes.on_new_view,
         }
@@ -148,11 +182,18 @@ class Replica:
             HeldReveals: self._watch.on_held_reveals,
             PrimaryDue: self._watch.on_primary_due,
             NewViewDue: self._view_changes.on_new_view_due,
+            MotionsDue: lambda _: self._motions.on_due(),
             BatchesDue: lambda _: self._normal_case.on_batches_due(),
             CatchUp: lambda _: self._execution.on_catch_up(),
         }
+        self._latest = Epoch(0)
+        """The latest epoch that the log speaks of."""
+        self._restorers = self._make_restorers()
         for record in records:
             self._restore(record)
+        if self._latest > context.epoch:
+            # The ledger was lost and the log was not: what we signed is of an epoch to come.
+            context.forgetful = True
         # The driver has done or will hear again whatever recovery brought up, but for the slots
         # that its ledger lacks.
         self._recovered = [e for e in context.take_effects() if isinstance(e, REPEATED)]
@@ -163,7 +204,27 @@ class Replica:
 
     @property
     def applied(self) -> SequenceNumber:
-        return self._execution.applied
+        return self._context.applied
+
+    @property
+    def state(self) -> State:
+        """What follows from the ledger so far."""
+        return self._context.state
+
+    @property
+    def changes(self) -> tuple[EndorsedChange, ...]:
+        """What members want to change in this epoch, with who endorsed it so far."""
+        return self._motions.changes
+
+    @property
+    def me(self) -> ReplicaId | None:
+        """This replica's number; None while it is no member."""
+        return None if self._context.me == NOBODY else self._context.me
+
+    @property
+    def takes_part(self) -> bool:
+        """Whether this replica is a member and votes."""
+        return self._context.takes_part
 
     @property
     def primary(self) -> ReplicaId:
@@ -180,14 +241,19 @@ class Replica:
             case AnswerReady():
                 self._observation.on_answer_ready(event)
             case AnswersCompared():
+                self._measurements.take(event)
                 self._observation.on_compared(event)
                 self._normal_case.on_compared()
+                self._motions.on_compared()
             case Submitted(request):
                 self._observation.submit(request)
+            case ChangeEndorsed(change):
+                self._motions.endorse(change)
             case PeerDown(replica):
                 self._context.away.add(replica)
                 self._view_changes.on_peer_down(replica)
                 self._observation.on_peer_down(replica)
+                self._execution.on_peer_down(replica)
             case PeerUp(replica):
                 self._on_peer_up(replica)
             case Started():
@@ -198,12 +264,15 @@ class Replica:
     def _settle(self) -> None:
         """Hand finished items to the primary's proposals, and decided slots to execution."""
         while True:
-            self._normal_case.propose_ready()
+            for evidence in self._context.take_found():
+                self._motions.found(evidence)
+            self._normal_case.proposing.propose_ready()
             decided = self._normal_case.take_decided()
             if not decided:
                 break
             for slot in decided:
                 self._decided(slot)
+        self._motions.watch()
         if self._compacting:
             self._compacting = False
             self._context.emit(Compact(tuple(self._live_records())))
@@ -221,19 +290,51 @@ class Replica:
 
     def _progressed(self, before: SequenceNumber) -> None:
         self._view_changes.on_decided()
+        self._motions.on_applied()
         interval = self._context.policy.rotation_slots
         if before // interval != self.applied // interval:
             self._view_changes.rotate()
+        if before // CHECKPOINT_INTERVAL != self.applied // CHECKPOINT_INTERVAL:
+            self._early.release()
 
     def _on_message(self, source: ReplicaId, message: WireMessage) -> None:
-        if self._view_changes.keep_early(source, message):
-            return
         kind = type(message.message) if isinstance(message, Signed) else type(message)
-        self._handlers[kind](source, message)
+        if not self._context.takes_part and kind not in FOR_ALL:
+            return
+        if not self._early.keep(source, message):
+            self._handlers[kind](source, message)
+
+    def _on_checkpoint(self, source: ReplicaId, signed: Signed[Checkpoint]) -> None:
+        if signed.message.epoch < self._context.epoch:
+            self._epochs.on_checkpoint(source, signed)
+        elif signed.message.epoch > self._context.epoch:
+            self._context.refuse(source, "epoch")
+        else:
+            self._checkpoints.on_checkpoint(source, signed)
+
+    def _begin_epoch(self, state: State, checkpoint: Signed[Checkpoint] | None) -> None:
+        """The last slot of an epoch was applied (`epochs`)."""
+        context = self._context
+        old = context.members
+        votes = self._checkpoints.begin_epoch(state.applied)
+        if checkpoint is not None:
+            votes[context.me] = checkpoint
+        renewed = state.standing(context.me)
+        context.take_state(state)
+        if renewed is not None and renewed.renewed == state.membership.start:
+            context.forgetful = False
+        self._view_changes.begin_epoch()
+        self._normal_case.begin_epoch()
+        self._motions.begin_epoch()
+        self._epochs.begin(old, votes)
+        self._observation.begin_epoch()
+        if not context.recovering:
+            self._compacting = True
+            self._early.release()
 
     def _on_height(self, source: ReplicaId, signed: Signed[Height]) -> None:
         if self._execution.on_height(source, signed):
-            self._view_changes.on_peer_view(source, signed.message.view)
+            self._view_changes.on_peer_view(source, signed.message.epoch, signed.message.view)
 
     def _on_peer_up(self, replica: ReplicaId) -> None:
         self._context.away.discard(replica)
@@ -241,6 +342,7 @@ class Replica:
         self._view_changes.on_peer_up(replica)
         self._observation.resend(replica)
         self._normal_case.resend(replica)
+        self._motions.resend(replica)
 
     def _on_started(self) -> None:
         self._context.emit(*self._recovered)
@@ -250,6 +352,9 @@ class Replica:
         self._observation.resume()
         self._normal_case.resume()
         self._execution.arm_catch_up()
+        self._motions.ask_for_renewal()
+        if self._context.epoch:
+            self._epochs.announce()
 
     def _on_suspect(self) -> None:
         self._view_changes.suspect()
@@ -260,6 +365,10 @@ class Replica:
     def _live_records(self) -> list[Record]:
         """All that the log must hold from now on, in an order that can be read back."""
         records: list[Record] = []
+        if self._context.forgetful:
+            records.append(Forgot())
+        records += self._epochs.live_records()
+        records += self._motions.live_records()
         if self._checkpoints.proof:
             records.append(StableCheckpoint(self._checkpoints.proof))
         entered, left = self._view_changes.live_records()
@@ -270,22 +379,28 @@ class Replica:
         return records
 
     def _restore(self, record: Record) -> None:
-        match record:
-            case RequestAccepted(request):
-                self._observation.restore_request(request)
-            case AnswerDrawn():
-                self._observation.restore_answer(record)
-            case Sealed(seal):
-                self._observation.restore_seal(seal)
-            case ProposalAccepted(proposal):
-                self._normal_case.restore_proposal(proposal)
-            case Prepared():
-                self._normal_case.restore_prepared(record)
-            case Decided(slot):
-                self._execution.restore(slot)
-            case StableCheckpoint(proof):
-                self._checkpoints.restore(proof)
-            case ViewLeft(vote):
-                self._view_changes.restore_left(vote)
-            case ViewEntered(new_view):
-                self._view_changes.restore_entered(new_view)
+        epoch = epoch_of(record)
+        self._latest = max(self._latest, epoch or Epoch(0))
+        if epoch is None or epoch == self._context.epoch:
+            # What was said in another epoch binds nobody in this one.
+            self._restorers[type(record)](record)
+
+    def _remember_forgetting(self, _: Forgot) -> None:
+        self._context.forgetful = True
+
+    def _make_restorers(self) -> dict[type, Callable[[Any], None]]:
+        """One for each of `records.RECORD_KINDS`."""
+        return {
+            RequestAccepted: self._observation.restore_request,
+            AnswerDrawn: self._observation.restore_answer,
+            Sealed: lambda record: self._observation.restore_seal(record.seal),
+            ProposalAccepted: lambda record: self._normal_case.restore_proposal(record.proposal),
+            Prepared: self._normal_case.restore_prepared,
+            Decided: lambda record: self._execution.restore(record.slot),
+            StableCheckpoint: lambda record: self._checkpoints.restore(record.proof),
+            ViewLeft: lambda record: self._view_changes.restore_left(record.view_change),
+            ViewEntered: lambda record: self._view_changes.restore_entered(record.new_view),
+            Endorsed: lambda record: self._motions.restore(record.endorsement),
+            EpochEnded: self._epochs.restore,
+            Forgot: self._remember_forgetting,
+        }

@@ -9,7 +9,6 @@ from pbft.context import Context
 from pbft.history import History
 from pbft.item import opens, sealed_commitments
 from pbft.messages import AnswerCommitment, AnswerReveal, Request, Seal, Signed
-from pbft.outcome import Contradiction
 from pbft.records import AnswerDrawn
 from pbft.types import ReplicaId, RequestId
 
@@ -18,14 +17,6 @@ ROUNDS_AHEAD_MAX = 256
 
 Chain = tuple[Signed[Seal], ...]
 RoundKey = tuple[RequestId, int]
-
-
-@dataclass(frozen=True, slots=True)
-class Comparison:
-    """Own measurement of a set of answers."""
-
-    similarities_bp: tuple[int, ...]
-    contradictions: tuple[Contradiction, ...]
 
 
 class Due(Enum):
@@ -51,8 +42,6 @@ class Round:
     commitments: dict[ReplicaId, Signed[AnswerCommitment]] = field(default_factory=dict)
     seals: tuple[Signed[Seal], ...] = ()
     reveals: dict[ReplicaId, Signed[AnswerReveal]] = field(default_factory=dict)
-    comparisons: dict[tuple[ReplicaId, ...], Comparison | None] = field(default_factory=dict)
-    """By the replicas compared; None while the measurement is under way."""
     grace_armed: bool = False
     grace_over: bool = False
     handed_on: bool = False
@@ -105,7 +94,7 @@ class Rounds:
         round_ = self.get(request_id, attempt)
         if round_ is not None or self._history.is_decided_id(request_id):
             return round_
-        if attempt != 0:
+        if not self._history.attempts(request_id) <= attempt < self._context.policy.attempts_max:
             self._context.refuse(source, "attempt")
             return None
         ahead = [r for r in self if not r.request and r.opened_by == source]
@@ -134,6 +123,17 @@ class Rounds:
                 and (round_.request.message.replica, round_.request.message.number) == number
             )
         ]
+
+    def begin_epoch(self, round_: Round) -> Round:
+        """What was signed in the old epoch is worth nothing in the new one; the request and our own
+        answer stay."""
+        self._rounds[round_.key] = Round(
+            *round_.key,
+            opened_by=round_.opened_by,
+            request=round_.request,
+            drawn=round_.drawn,
+        )
+        return self._rounds[round_.key]
 
     def remove(self, round_: Round) -> None:
         del self._rounds[round_.key]

@@ -64,11 +64,24 @@ def element_type(bare: Any) -> Any:
 
 
 def optional_type(bare: Any) -> Any:
-    """T of `T | None`; None for other types."""
-    if get_origin(bare) not in (Union, UnionType):
+    """T of `T | None`, T being a union or not; None for other types."""
+    if get_origin(bare) not in (Union, UnionType) or NoneType not in get_args(bare):
         return None
-    (inner,) = (argument for argument in get_args(bare) if argument is not NoneType)
-    return inner
+    return Union[tuple(a for a in get_args(bare) if a is not NoneType)]  # noqa: UP007  # computed
+
+
+def alternatives(bare: Any) -> tuple[Any, ...]:
+    """The dataclasses of `A | B | …`, in the order of their numbers on the wire; empty for other
+    types."""
+    if get_origin(bare) not in (Union, UnionType) or NoneType in get_args(bare):
+        return ()
+    return get_args(bare)
+
+
+def alternative_name(alternative: Any) -> str:
+    """What a document calls an alternative."""
+    name: str = (get_origin(alternative) or alternative).__name__
+    return name
 
 
 def is_enumeration(bare: Any) -> bool:

@@ -8,12 +8,12 @@ compare such values would split.
 from typing import Final, NewType
 
 ReplicaId = NewType("ReplicaId", int)
-"""Position of a member in its epoch's member list, from 0."""
+"""A member's number, from 0, given when it joins and never given to another."""
 
 View = NewType("View", int)
 SequenceNumber = NewType("SequenceNumber", int)
 Epoch = NewType("Epoch", int)
-"""Which member list is in force; 0 is the genesis file's."""
+"""Which members and policy are in force; 0 is the genesis file's."""
 
 Digest = NewType("Digest", bytes)
 """SHA-256 of a canonical encoding (`pbft.digest`), 32 bytes."""
@@ -24,14 +24,16 @@ RequestId = NewType("RequestId", bytes)
 FULL_BP: Final = 10_000
 """The whole, in basis points."""
 
-WEIGHT_INITIAL: Final = 10_000
-"""The vote weight of a replica of which nothing is known yet."""
-
 MEMBERS_MAX: Final = 128
 ANSWER_BYTES_MAX: Final = 16 * 1024
 PROMPT_BYTES_MAX: Final = 16 * 1024
 NAME_BYTES_MAX: Final = 128
 BATCH_ITEMS_MAX: Final = 64
+ADDRESS_BYTES_MAX: Final = 256
+ADDRESSES_MAX: Final = 16
+ATTEMPTS_MAX: Final = 8
+EPOCHS_MAX: Final = 4_096
+"""Changes of membership that one certificate's chain can prove."""
 SEALS_MAX: Final = 16
 CHAINS_MAX: Final = 256
 """Seal chains that one view-change carries; further open attempts are sealed anew."""

@@ -22,36 +22,21 @@ Deviations from the paper:
   is over without a quorum, the view-change is repeated and no further view asked for.
 """
 
-from collections import deque
-from collections.abc import Callable
-
 from pbft.checkpoint import Checkpoints
 from pbft.context import Context
+from pbft.early import Early
 from pbft.effects import ArmTimer, CancelTimer, Persist, Send
 from pbft.events import NewViewDue
 from pbft.log import MessageLog
-from pbft.messages import (
-    Commit,
-    NewView,
-    Prepare,
-    PrePrepare,
-    Proposal,
-    Seal,
-    Signed,
-    ViewChange,
-    WireMessage,
-)
+from pbft.messages import NewView, PrePrepare, Signed, ViewChange
 from pbft.new_view import Plan, plan, view_change_fault
 from pbft.normal_case import NormalCase
 from pbft.observation import Observation
 from pbft.records import ViewEntered, ViewLeft
-from pbft.types import ReplicaId, SequenceNumber, View
+from pbft.types import Epoch, ReplicaId, View
 from pbft.watch import AWAY_TIMEOUT_MS
 
 TIMEOUT_DOUBLINGS_MAX = 5
-
-EARLY_COST_MAX = 512
-_PROPOSAL_COST = 32
 
 
 class ViewChanges:
@@ -64,31 +49,29 @@ class ViewChanges:
         checkpoints: Checkpoints,
         observation: Observation,
         normal_case: NormalCase,
-        replay: Callable[[ReplicaId, WireMessage], None],
+        early: Early,
     ) -> None:
         self._context = context
         self._log = log
         self._checkpoints = checkpoints
         self._observation = observation
         self._normal_case = normal_case
-        self._replay = replay
+        self._early = early
         self._votes: dict[ReplicaId, Signed[ViewChange]] = {}
         self._new_view: Signed[NewView] | None = None
-        self._early: dict[ReplicaId, deque[tuple[int, WireMessage]]] = {}
         self._failures = 0
-        self._opening: SequenceNumber = SequenceNumber(0)
-        """The last slot that the current view took over; until it is decided the view is new."""
 
     # --- leaving a view ------------------------------------------------------------------------
 
     def suspect(self) -> None:
         """The primary of the current view could have moved and has not."""
-        if self._context.active:
+        if self._context.active and self._context.takes_part:
             self._start(View(self._context.view + 1))
 
     def rotate(self) -> None:
         """The primary has led for long enough; its successor must be there to take over."""
-        if self._context.active and self._successor not in self._context.away:
+        context = self._context
+        if context.active and context.takes_part and self._successor not in context.away:
             self._start(View(self._context.view + 1))
 
     @property
@@ -101,12 +84,12 @@ class ViewChanges:
         vote = context.sign(
             ViewChange(
                 network=context.network,
-                epoch=context.members.epoch,
+                epoch=context.epoch,
                 view=view,
                 stable=self._log.low_watermark,
                 proof=self._checkpoints.proof,
                 prepared=tuple(s.certificate for s in self._log if s.certificate is not None),
-                chains=self._observation.chains(),
+                chains=self._observation.seals.chains(),
                 replica=context.me,
             )
         )
@@ -123,7 +106,10 @@ class ViewChanges:
         self._normal_case.leave_view()
 
     def _await_new_view(self) -> None:
-        self._context.emit(ArmTimer(NewViewDue(self._context.view), self._patience_ms()))
+        self._context.emit(ArmTimer(self._due(), self._patience_ms()))
+
+    def _due(self) -> NewViewDue:
+        return NewViewDue(self._context.epoch, self._context.view)
 
     def _patience_ms(self) -> int:
         if self._context.primary in self._context.away:
@@ -138,10 +124,11 @@ class ViewChanges:
         self._failures = min(self._failures + 1, TIMEOUT_DOUBLINGS_MAX)
 
     def on_new_view_due(self, timer: NewViewDue) -> None:
-        if timer.view != self._context.view:
+        if timer != self._due():
             return
         if self._context.active:
-            if any(s.decided is None and s.sequence_number <= self._opening for s in self._log):
+            last = self._context.taken_over
+            if any(s.decided is None and s.sequence_number <= last for s in self._log):
                 self._fail()
                 self.suspect()
             return
@@ -157,6 +144,9 @@ class ViewChanges:
 
     def on_view_change(self, source: ReplicaId, signed: Signed[ViewChange]) -> None:
         message = signed.message
+        if message.epoch != self._context.epoch:
+            self._context.refuse(source, "epoch")
+            return
         held = self._votes.get(message.replica)
         if held is not None and held.message.view >= message.view:
             return
@@ -200,7 +190,7 @@ class ViewChanges:
         new_view = context.sign(
             NewView(
                 network=context.network,
-                epoch=context.members.epoch,
+                epoch=context.epoch,
                 view=self._context.view,
                 view_changes=tuple(votes),
                 pre_prepares=tuple(
@@ -218,7 +208,7 @@ class ViewChanges:
         return [
             PrePrepare(
                 network=context.network,
-                epoch=context.members.epoch,
+                epoch=context.epoch,
                 view=view,
                 sequence_number=number,
                 digest=planned.digests[number],
@@ -229,6 +219,9 @@ class ViewChanges:
 
     def on_new_view(self, source: ReplicaId, signed: Signed[NewView]) -> None:
         message = signed.message
+        if message.epoch != self._context.epoch:
+            self._context.refuse(source, "epoch")
+            return
         if message.view < self._context.view or (
             message.view == self._context.view and self._context.active
         ):
@@ -241,8 +234,6 @@ class ViewChanges:
     def _new_view_fault(self, signed: Signed[NewView]) -> str | None:
         message = signed.message
         rules = self._context.rules
-        if message.epoch != rules.membership.epoch:
-            return "epoch"
         if message.view == 0 or message.replica != rules.membership.primary(message.view):
             return "not-primary"
         if not rules.is_genuine(signed):
@@ -264,14 +255,15 @@ class ViewChanges:
 
     def _enter(self, signed: Signed[NewView]) -> None:
         self._context.emit(
-            Persist(ViewEntered(signed)), CancelTimer(NewViewDue(self._context.view))
+            Persist(ViewEntered(signed)),
+            CancelTimer(NewViewDue(self._context.epoch, self._context.view)),
         )
         if signed.message.replica == self._context.me:
             self._context.broadcast(signed)
         self._install(signed)
-        if self._opening > self._log.low_watermark:
-            self._context.emit(ArmTimer(NewViewDue(self._context.view), 2 * self.timeout_ms))
-        self._replay_early()
+        if self._context.taken_over > self._log.low_watermark:
+            self._context.emit(ArmTimer(self._due(), 2 * self.timeout_ms))
+        self._early.release()
 
     def _install(self, signed: Signed[NewView]) -> None:
         message = signed.message
@@ -282,35 +274,10 @@ class ViewChanges:
         self._votes = {r: v for r, v in self._votes.items() if v.message.view > message.view}
         if planned.stable > self._log.low_watermark:
             self._checkpoints.restore(planned.proof)
-        self._opening = max(planned.digests, default=planned.stable)
+        self._context.taken_over = max(planned.digests, default=planned.stable)
         self._context.view_timeout_ms = self.timeout_ms
-        self._normal_case.enter_view(message.pre_prepares, self._opening)
+        self._normal_case.enter_view(message.pre_prepares)
         self._observation.enter_view(planned.chains, self._normal_case.requests_taken_over())
-
-    # --- messages that come before the view is entered -----------------------------------------
-
-    def keep_early(self, source: ReplicaId, message: WireMessage) -> bool:
-        """Whether the message is of a view not entered yet, and now waits for it."""
-        view = _view_of(message)
-        if (
-            view is None
-            or view < self._context.view
-            or (view == self._context.view and self._context.active)
-        ):
-            return False
-        waiting = self._early.setdefault(source, deque())
-        cost = _PROPOSAL_COST if isinstance(message, Proposal) else 1
-        while waiting and sum(c for c, _ in waiting) + cost > EARLY_COST_MAX:
-            waiting.popleft()
-            self._context.refuse(source, "too-early")
-        waiting.append((cost, message))
-        return True
-
-    def _replay_early(self) -> None:
-        early, self._early = self._early, {}
-        for source in sorted(early):
-            for _, message in early[source]:
-                self._replay(source, message)
 
     # --- peers, progress, recovery -------------------------------------------------------------
 
@@ -328,10 +295,27 @@ class ViewChanges:
         if not self._context.active and own is not None:
             self._context.emit(Send(replica, own))
 
-    def on_peer_view(self, replica: ReplicaId, view: View) -> None:
+    def on_peer_view(self, replica: ReplicaId, epoch: Epoch, view: View) -> None:
         """A peer said which view it is in: help it along if it is behind."""
-        if view < self._context.view and self._context.active and self._new_view is not None:
+        if (
+            epoch == self._context.epoch
+            and view < self._context.view
+            and self._context.active
+            and self._new_view is not None
+        ):
             self._context.emit(Send(replica, self._new_view))
+
+    def begin_epoch(self) -> None:
+        """Every epoch begins in view 0, with nothing taken over."""
+        context = self._context
+        context.emit(CancelTimer(self._due()))
+        self._votes.clear()
+        self._new_view = None
+        self._failures = 0
+        context.view = View(0)
+        context.active = True
+        context.taken_over = context.members.start
+        context.view_timeout_ms = self.timeout_ms
 
     def restore_left(self, vote: Signed[ViewChange]) -> None:
         self._leave(vote.message.view)
@@ -341,24 +325,16 @@ class ViewChanges:
         self._install(new_view)
 
     def resume(self) -> None:
+        if not self._context.takes_part:
+            return
         if not self._context.active:
             self._context.broadcast(self._votes[self._context.me])
             self._await_new_view()
-        elif self._opening > self._log.low_watermark:
-            self._context.emit(ArmTimer(NewViewDue(self._context.view), 2 * self.timeout_ms))
+        elif self._context.taken_over > self._log.low_watermark:
+            self._context.emit(ArmTimer(self._due(), 2 * self.timeout_ms))
 
     def live_records(self) -> tuple[list[ViewEntered], list[ViewLeft]]:
         """The view that was entered last, and the one asked for since."""
         entered = [ViewEntered(self._new_view)] if self._new_view is not None else []
         left = [] if self._context.active else [ViewLeft(self._votes[self._context.me])]
         return entered, left
-
-
-def _view_of(message: WireMessage) -> View | None:
-    match message:
-        case Proposal(pre_prepare=Signed(message=inner)):
-            return inner.view
-        case Signed(message=Prepare() | Commit() | Seal() as inner):
-            return inner.view
-        case _:
-            return None

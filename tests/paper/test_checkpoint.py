@@ -11,9 +11,11 @@ from pbft.events import CatchUp, PeerUp, TimerFired
 from pbft.messages import Checkpoint, Commit, DecidedSlot, Proposal, Signed
 from pbft.policy import Policy
 from pbft.records import AnswerDrawn, Decided, RequestAccepted, StableCheckpoint
+from pbft.state import after, first_state
 from pbft.types import Digest, ReplicaId
 from tests.support import forge
 from tests.support.cluster import Cluster
+from tests.support.keyring import membership
 from tests.support.solo import Solo
 from tests.support.statements import contradictions
 
@@ -21,7 +23,7 @@ from tests.support.statements import contradictions
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch) -> Policy:
     """Checkpoints every two slots, another primary every four."""
-    for module in ("checkpoint", "new_view", "policy"):
+    for module in ("checkpoint", "new_view", "policy", "replica", "state"):
         monkeypatch.setattr(f"pbft.{module}.CHECKPOINT_INTERVAL", 2)
     return Policy(rotation_slots=4)
 
@@ -38,14 +40,16 @@ def slots(count: int) -> list[DecidedSlot]:
 
 
 def state_after(made: list[DecidedSlot]) -> Digest:
-    state = digest.DIGEST_ZERO
+    state = first_state(membership(4), Policy())
     for slot in made:
-        state = digest.state_digest(state, forge.batch_digest(slot.batch))
-    return state
+        state = after(state, slot)
+    return state.digest
 
 
 MADE = slots(4)
-STATE = state_after(MADE[:2])
+with pytest.MonkeyPatch.context() as patch:
+    patch.setattr("pbft.state.CHECKPOINT_INTERVAL", 2)
+    STATE = state_after(MADE[:2])
 
 
 def at_two() -> Solo:
@@ -160,8 +164,8 @@ def test_a_checkpoint_that_is_not_stable_is_sent_again() -> None:
 
 
 def test_the_watermarks_move_with_the_stable_checkpoint() -> None:
-    """§4.2, §4.3: votes at or below the low watermark are ignored, up to 256 above it taken, and
-    above that refused."""
+    """§4.2, §4.3: votes at or below the low watermark are ignored, up to 256 above taken, or kept
+    until their interval begins, and above that refused."""
     solo = at_two()
     assert solo.hear(forge.commit(3, forge.D1, 257)) != []
     for replica in (2, 3):
@@ -170,7 +174,9 @@ def test_the_watermarks_move_with_the_stable_checkpoint() -> None:
     assert solo.hear(forge.commit(3, forge.D1, 258)) == []
     solo.hear(forge.commit(3, forge.D1, 259))
     assert solo.refusals() == ["watermarks"]
-    assert [s.sequence_number for s in solo.replica._normal_case._log] == [258]
+    assert solo.hear(forge.commit(3, forge.D1, 4)) == []
+    assert [s.sequence_number for s in solo.replica._normal_case._log] == [4]
+    assert len(solo.replica._early._waiting[ReplicaId(3)]) == 1
 
 
 def test_slots_above_the_stable_checkpoint_stay() -> None:
@@ -272,7 +278,7 @@ def test_a_compacted_log_restores_what_it_was_made_from(small: Policy) -> None:
 def test_open_requests_outlive_the_checkpoint(small: Policy) -> None:
     """O4: an answer was drawn and not yet counted when the log was compacted; after a restart the
     model is not asked again."""
-    cluster = Cluster(4, policy=small)
+    cluster = Cluster(4, policy=replace(small, attempts_max=1))
     cluster.answers = [None, "Paris", None, None]
     open_id = cluster.ask(1, "Slow?")
     cluster.run()

@@ -8,11 +8,21 @@ import pytest
 from pbft import digest, effects
 from pbft.certificate import certify, verify
 from pbft.effects import Apply, ArmTimer, Broadcast, Persist, Refused, Reply, Send, SendLedger
-from pbft.events import CatchUp, PeerUp, TimerFired
+from pbft.events import CatchUp, PeerDown, PeerUp, TimerFired
+from pbft.evidence import accused
 from pbft.item import with_outcome
-from pbft.messages import AnswerReveal, Commit, DecidedSlot, Height, Prepare, Proposal, Signed
+from pbft.messages import (
+    AnswerReveal,
+    Commit,
+    DecidedSlot,
+    Height,
+    LedgerWanted,
+    Prepare,
+    Proposal,
+    Signed,
+)
 from pbft.records import Decided
-from pbft.types import ReplicaId
+from pbft.types import Epoch, ReplicaId, SequenceNumber
 from tests.support import forge
 from tests.support.cluster import Cluster, Node
 from tests.support.scenes import before_the_proposal
@@ -257,7 +267,7 @@ def test_an_equivocating_primary_splits_nobody() -> None:
     assert {forge.batch_digest(node.ledger[1].batch) for node in cluster.nodes} == {
         honest.pre_prepare.message.digest
     }
-    assert [report.replica for report in cluster.nodes[3].evidence] == [0]  # type: ignore[attr-defined]
+    assert [accused(evidence) for evidence in cluster.nodes[3].evidence] == [0]
 
 
 # --- catching up -------------------------------------------------------------------------------
@@ -291,15 +301,29 @@ def test_a_long_absence_is_made_up_for_in_portions() -> None:
     assert sorted(cluster.nodes[3].ledger) == list(range(1, 71))
 
 
-def test_heights_are_answered_with_the_next_slots() -> None:
+def test_who_asks_gets_the_next_slots() -> None:
     """DESIGN 5: exactly what the other lacks, at most 32, and nothing for who is not behind."""
     solo = Solo(1)
     for slot in slots(40):
         solo.hear(slot, source=2)
-    for of, sent in [(0, (1, 32)), (5, (6, 37)), (30, (31, 40)), (39, (40, 40))]:
-        assert solo.hear(forge.height(3, of)) == [SendLedger(ReplicaId(3), *sent)]  # type: ignore[arg-type]
-    for of in (40, 41, 2**64 - 1):
-        assert solo.hear(forge.height(3, of)) == []
+    for first, sent in [(0, (1, 31)), (1, (1, 32)), (6, (6, 37)), (31, (31, 40)), (40, (40, 40))]:
+        wanted = LedgerWanted(SequenceNumber(first), Epoch(0))
+        assert solo.hear(wanted, source=3) == [SendLedger(ReplicaId(3), *sent, Epoch(0))]  # type: ignore[arg-type]
+    for first in (41, 42, 2**64 - 1):
+        assert solo.hear(LedgerWanted(SequenceNumber(first), Epoch(0)), source=3) == []
+
+
+def test_who_is_behind_asks_one_that_is_ahead() -> None:
+    """DESIGN 5: one at a time, and another one when time has passed without an answer."""
+    solo = Solo(1)
+    wanted = LedgerWanted(SequenceNumber(1), Epoch(0))
+    assert solo.hear(forge.height(3, 0)) == []
+    assert solo.hear(forge.height(3, 40)) == [Send(ReplicaId(3), wanted)]
+    assert solo.hear(forge.height(2, 40)) == []
+    solo.step(TimerFired(CatchUp()))
+    assert solo.hear(forge.height(2, 40)) == [Send(ReplicaId(2), wanted)]
+    solo.step(PeerDown(ReplicaId(2)))
+    assert solo.hear(forge.height(3, 40)) == [Send(ReplicaId(3), wanted)]
 
 
 def test_a_height_is_the_senders_own() -> None:
@@ -360,13 +384,14 @@ def test_a_proof_needs_no_particular_messenger() -> None:
 
 
 def test_slots_far_ahead_are_not_stored() -> None:
-    """V15: memory for slots that cannot be applied yet ends with the window."""
+    """V15: memory for slots that cannot be applied yet ends with the interval, beyond which other
+    members may count."""
     solo = Solo(1)
-    made = slots(258)
+    made = slots(66)
     for slot in made[1:]:
         solo.hear(slot, source=2)
-    assert max(replied(solo)) == 256
-    assert len(solo.replica._execution._pending) == 255
+    assert max(replied(solo)) == 64
+    assert len(solo.replica._execution._pending) == 63
 
 
 def test_a_gap_makes_the_replica_ask_again() -> None:

@@ -5,11 +5,11 @@ import pytest
 from pbft import digest, effects
 from pbft.effects import Persist
 from pbft.events import AnswerReady
-from pbft.evidence import Equivocation
 from pbft.messages import (
     AnswerCommitment,
     AnswerReveal,
     Commit,
+    Equivocation,
     Height,
     Prepare,
     Proposal,
@@ -138,7 +138,7 @@ def follows(message: WireMessage, log: list[Record], me: int) -> bool:
         case Proposal():
             return ProposalAccepted(message) in log
         case Signed(Request()):
-            return RequestAccepted(message) in log
+            return RequestAccepted(message, 0) in log
         case Signed(Seal()):
             return Sealed(message) in log
         case Signed(AnswerCommitment(commitment=hidden)):

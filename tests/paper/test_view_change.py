@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from pbft import digest, effects
+from pbft.codec import encode
 from pbft.digest import NULL_BATCH
 from pbft.effects import ArmTimer, Broadcast, Persist, Reply, Send
 from pbft.events import (
@@ -42,7 +43,7 @@ from pbft.messages import (
 from pbft.new_view import plan, view_change_fault
 from pbft.policy import Policy
 from pbft.records import ViewEntered, ViewLeft
-from pbft.types import ReplicaId, View
+from pbft.types import Epoch, ReplicaId, View
 from tests.support import forge
 from tests.support.cluster import Cluster, answer
 from tests.support.forge import new_view, resign, view_change
@@ -331,11 +332,11 @@ def test_a_view_never_goes_backwards() -> None:
 def test_the_time_to_wait_doubles_and_goes_back() -> None:
     """§4.5.2: 2, 4, 8 … 64 seconds, not more; each decision halves it."""
     solo = joined(2)
-    assert armed(solo)[NewViewDue(View(1))] == 2_000
+    assert armed(solo)[NewViewDue(Epoch(0), View(1))] == 2_000
     waits = []
     for view in range(2, 9):
-        solo.step(TimerFired(NewViewDue(View(view - 1))))
-        waits.append(armed(solo)[NewViewDue(View(view))])
+        solo.step(TimerFired(NewViewDue(Epoch(0), View(view - 1))))
+        waits.append(armed(solo)[NewViewDue(Epoch(0), View(view))])
         # A quorum wants this view or a later one, but only two of them this one.
         solo.hear(view_change(0, view + view % 2))
         solo.hear(view_change(3, view + 1 - view % 2))
@@ -361,9 +362,9 @@ def test_without_a_quorum_a_view_change_is_repeated() -> None:
     solo.step(TimerFired(CatchUp()))
     (mine,) = solo.said(ViewChange)
     for _ in range(5):
-        solo.step(TimerFired(NewViewDue(View(1))))
+        solo.step(TimerFired(NewViewDue(Epoch(0), View(1))))
         assert [e.message.message for e in solo.got(Broadcast)] == [mine]  # type: ignore[union-attr]
-        assert armed(solo) == {NewViewDue(View(1)): 2_000}
+        assert armed(solo) == {NewViewDue(Epoch(0), View(1)): 2_000}
     assert solo.replica.view == 1
 
 
@@ -371,7 +372,7 @@ def test_a_timer_of_a_view_that_is_past_does_nothing() -> None:
     """§8: only the clock of the current view counts."""
     solo = joined(2, 3)
     for view in (1, 2, 4):
-        assert solo.step(TimerFired(NewViewDue(View(view)))) == []
+        assert solo.step(TimerFired(NewViewDue(Epoch(0), View(view)))) == []
 
 
 def test_view_changes_are_sent_again_when_the_partition_heals() -> None:
@@ -943,7 +944,7 @@ def test_a_new_primary_that_lacks_the_batch_proposes_nothing_new() -> None:
     for replica in (0, 2, 3):
         solo.hear(forge.sign(openings[replica]))
     (comparison,) = [e for e in solo.all if isinstance(e, effects.CompareAnswers)]
-    solo.step(AnswersCompared(request_id, 0, comparison.replicas, (9_600,) * 6, ()))
+    solo.step(AnswersCompared(request_id, 0, comparison.answers, (9_600,) * 6, ()))
     assert not proposals(solo)
     solo.hear(BatchContent(batch), source=3)
     assert not proposals(solo)
@@ -1007,22 +1008,22 @@ def test_what_was_measured_under_another_seal_does_not_count() -> None:
     for opening in (lie, openings[1], openings[3]):
         solo.hear(forge.sign(opening))
     (comparison,) = solo.got(effects.CompareAnswers)
-    assert comparison.answers == ("Lyon", "Paris", "Paris", "Paris")
+    assert comparison.texts == ("Lyon", "Paris", "Paris", "Paris")
     low = (3_000, 3_000, 3_000, 9_600, 9_600, 9_600)
-    solo.step(AnswersCompared(ID, 0, comparison.replicas, low, ()))
+    solo.step(AnswersCompared(ID, 0, comparison.answers, low, ()))
     sealed = SealChain((forge.seal(tuple(forge.commitment(o) for o in openings)),))
     solo.hear(new_view([view_change(i, chains=(sealed,)) for i in (0, 1, 3)]))
     solo.hear(forge.sign(openings[0]))
     (comparison,) = solo.got(effects.CompareAnswers)
-    assert comparison.answers == ("Paris",) * 4
+    assert comparison.texts == ("Paris",) * 4
 
 
 def test_the_slots_of_a_new_view_must_be_decided_in_time() -> None:
     """§8: what a new view took over and does not decide within two timeouts ends the view."""
     votes = [view_change(i, prepared=(forge.prepared(forge.D1),)) for i in (0, 1, 3)]
     solo = entered(2, votes)
-    assert armed(solo)[NewViewDue(View(1))] == 4_000
-    solo.step(TimerFired(NewViewDue(View(1))))
+    assert armed(solo)[NewViewDue(Epoch(0), View(1))] == 4_000
+    solo.step(TimerFired(NewViewDue(Epoch(0), View(1))))
     assert [vote.view for vote in solo.said(ViewChange)] == [1, 2]
 
 
@@ -1041,18 +1042,20 @@ def test_messages_of_the_next_view_are_not_lost() -> None:
     assert len(solo.got(Reply)) == 1
 
 
-def test_messages_that_wait_for_a_view_are_bounded() -> None:
-    """V15: 512 votes or 16 proposals of each peer; the oldest make room, nobody else's."""
+def test_messages_that_wait_for_a_view_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """V15: so many bytes of each peer; its oldest make room, nobody else's."""
+    vote = len(encode(forge.prepare(3, forge.D1, 100, 2**64 - 1)))
+    monkeypatch.setattr("pbft.early.BYTES_MAX", 10 * vote)
     solo = Solo(2)
     solo.hear(forge.commit(0, forge.D1, 1, 1))
-    for number in range(1, 600):
-        solo.hear(forge.prepare(3, forge.D1, number, 2**64 - 1))
-    early = solo.replica._view_changes._early
-    assert [len(early[ReplicaId(i)]) for i in (0, 3)] == [1, 512]
+    for number in range(100, 110):
+        assert solo.hear(forge.prepare(3, forge.D1, number, 2**64 - 1)) == []
+    solo.hear(forge.prepare(3, forge.D1, 110, 2**64 - 1))
     assert solo.refusals() == ["too-early"]
-    for number in range(1, 40):
-        solo.hear(forge.proposal(batch_of(), number, view=View(4), replica=ReplicaId(0)), source=3)
-    assert [len(early[ReplicaId(i)]) for i in (0, 3)] == [1, 16]
+    waiting = solo.replica._early._waiting
+    assert [len(waiting[ReplicaId(i)]) for i in (0, 3)] == [1, 10]
+    solo.hear(forge.proposal(batch_of(), 1, view=View(4), replica=ReplicaId(0)), source=3)
+    assert [len(waiting[ReplicaId(i)]) for i in (0, 3)] == [1, 1], "a large one leaves little room"
 
 
 def test_view_changes_for_the_greatest_view_are_one_for_each_replica() -> None:

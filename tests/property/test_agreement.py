@@ -42,7 +42,7 @@ class Faults(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.patch = pytest.MonkeyPatch()
-        for module in ("checkpoint", "new_view", "policy"):
+        for module in ("checkpoint", "new_view", "policy", "replica", "state"):
             self.patch.setattr(f"pbft.{module}.CHECKPOINT_INTERVAL", INTERVAL)
         self.world = World(self.byzantine, Policy(rotation_slots=2 * INTERVAL))
 

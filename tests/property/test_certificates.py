@@ -219,7 +219,7 @@ def test_a_certificate_is_for_one_network_and_one_epoch() -> None:
         replace(RULES, membership=forge.rules(7).membership),
         replace(
             RULES,
-            membership=replace(RULES.membership, public_keys=RULES.membership.public_keys[::-1]),
+            membership=members_with([m.public_key for m in RULES.membership.members[::-1]]),
         ),
         replace(RULES, policy=replace(RULES.policy, similarity_threshold_bp=9_601)),
     ):
@@ -266,4 +266,4 @@ def test_one_item_of_a_batch_is_certified_by_itself() -> None:
         with pytest.raises(InvalidCertificate):
             verify(replace(made, index=2), RULES)
         with pytest.raises(InvalidCertificate):
-            verify(replace(made, item_digests=made.item_digests[::-1]), RULES)
+            verify(replace(made, entry_digests=made.entry_digests[::-1]), RULES)

@@ -11,14 +11,24 @@ from pbft import digest, effects, events
 from pbft.certificate import certify, verify
 from pbft.codec import decode, encode
 from pbft.context import Configuration
+from pbft.evidence import accused
 from pbft.execution import Tip
-from pbft.item import Rules, check_item
+from pbft.item import Rules, check_item, is_final
 from pbft.log import WINDOW
-from pbft.messages import Answer, DecidedSlot, Kind, Request, WireMessage
+from pbft.messages import (
+    Accusation,
+    Answer,
+    DecidedSlot,
+    Kind,
+    Request,
+    WireMessage,
+    items,
+)
 from pbft.policy import Policy
 from pbft.records import AnswerDrawn, Decided, Record, RequestAccepted
 from pbft.replica import Replica
-from pbft.types import Digest, ReplicaId, RequestId, SequenceNumber
+from pbft.state import State
+from pbft.types import Digest, ReplicaId, RequestId
 from tests.support.cluster import NETWORK, answer, same_first_word
 from tests.support.keyring import QuickKeyring, quick_membership
 from tests.support.statements import question_of, statements
@@ -40,22 +50,29 @@ class Process:
     """The first word of its model's answers."""
     honest: bool = True
     replica: Replica | None = None
+    policy: Policy = field(default_factory=Policy)
     log: list[Record] = field(default_factory=list)
     ledger: dict[int, DecidedSlot] = field(default_factory=dict)
-    state: Digest = digest.DIGEST_ZERO
+    state: State | None = None
     timers: dict[events.Timer, int] = field(default_factory=dict)
     """Armed timers, and when they are due."""
     asked: list[RequestId] = field(default_factory=list)
     """Questions of its users that it logged."""
     applied: Counter[RequestId] = field(default_factory=Counter)
+    """Last attempts at requests."""
     work: list[Event] = field(default_factory=list)
     """Finished jobs of model and embedder, and user's questions, yet to be delivered."""
 
     @property
     def tip(self) -> Tip:
         slots = [self.ledger[number] for number in sorted(self.ledger)]
-        requests = [item.request.message for slot in slots for item in slot.batch]
-        return Tip(SequenceNumber(len(slots)), self.state, tuple(requests))
+        requests = [
+            item.request.message
+            for slot in slots
+            for _, item in items(slot.batch)
+            if is_final(item, self.policy)
+        ]
+        return Tip(self.state, tuple(requests))
 
 
 @dataclass(frozen=True)
@@ -76,14 +93,17 @@ class World:
         self.rules = Rules(NETWORK, MEMBERS, self.policy, QuickKeyring(0))
         self.now_ms = 0
         """Stands still while anything may happen at any time; moves in `heal`."""
-        self.processes = [Process(ReplicaId(i), "Paris", i != byzantine) for i in range(N)]
+        self.processes = [
+            Process(ReplicaId(i), "Paris", i != byzantine, policy=self.policy) for i in range(N)
+        ]
         if byzantine is not None:
-            self.processes.append(Process(ReplicaId(byzantine), "Lyon", honest=False))
+            twin = Process(ReplicaId(byzantine), "Lyon", honest=False, policy=self.policy)
+            self.processes.append(twin)
         self.pool: list[Letter] = []
         self.questions = 0
         self.decided: dict[int, Digest] = {}
-        self.slot_of: dict[RequestId, int] = {}
-        self.drawn: dict[tuple[ReplicaId, RequestId], Answer] = {}
+        self.slot_of: dict[tuple[RequestId, int], int] = {}
+        self.drawn: dict[tuple[ReplicaId, RequestId, int], Answer] = {}
         self.said: dict[tuple[object, ...], object] = {}
         for number in range(len(self.processes)):
             self.start(number)
@@ -93,7 +113,7 @@ class World:
     def start(self, number: int) -> None:
         process = self.processes[number]
         process.replica = Replica(
-            Configuration(NETWORK, process.me, MEMBERS, self.policy),
+            Configuration(NETWORK, MEMBERS.members[process.me].public_key, MEMBERS, self.policy),
             QuickKeyring(process.me),
             tuple(process.log),
             process.tip,
@@ -186,13 +206,15 @@ class World:
                 process.ledger[sequence_number] = slot
                 process.state = state
                 process.applied.update(
-                    digest.request_id(item.request.message) for item in slot.batch
+                    digest.request_id(item.request.message)
+                    for _, item in items(slot.batch)
+                    if is_final(item, self.policy)
                 )
             case effects.SendLedger(replica, first, last):
                 for i in range(first, last + 1):
                     self.send(process.me, replica, process.ledger[i])
             case effects.Report(evidence) if process.honest:
-                assert evidence.replica == self.byzantine, "an honest replica is accused"
+                assert accused(evidence) == self.byzantine, "an honest replica is accused"
             case _:
                 pass
 
@@ -210,9 +232,9 @@ class World:
         self, process: Process, effect: effects.RunInference | effects.CompareAnswers
     ) -> Event:
         if isinstance(effect, effects.CompareAnswers):
-            measured = same_first_word(effect.answers)
+            measured = same_first_word(effect.texts)
             return events.AnswersCompared(
-                effect.request_id, effect.attempt, effect.replicas, *measured
+                effect.request_id, effect.attempt, effect.answers, *measured
             )
         # Each call to a model gives other words.
         process.voice += "!"
@@ -228,7 +250,7 @@ class World:
             if record.request.message.replica == process.me:
                 process.asked.append(digest.request_id(record.request.message))
         elif isinstance(record, AnswerDrawn):
-            key = process.me, record.request_id
+            key = process.me, record.request_id, record.attempt
             assert self.drawn.setdefault(key, record.answer) == record.answer, "asked twice"
         elif isinstance(record, Decided):
             self._check_decided(record.slot)
@@ -246,17 +268,21 @@ class World:
     def _check_decided(self, slot: DecidedSlot) -> None:
         """Agreement, integrity and validity of one decision, by what anyone can check."""
         number = slot.sequence_number
-        of = digest.batch_digest(tuple(digest.item_digest(item) for item in slot.batch))
+        of = digest.digest_of(slot.batch)
         if self.decided.setdefault(number, of) != of:
             raise AssertionError(f"two decisions for slot {number}")
-        for index, item in enumerate(slot.batch):
+        for entry in slot.batch:
+            if isinstance(entry, Accusation):
+                assert accused(entry.evidence) == self.byzantine, "an honest replica is accused"
+        for index, item in items(slot.batch):
             request_id = check_item(item, self.rules)
-            assert self.slot_of.setdefault(request_id, number) == number, "decided twice"
+            key = (request_id, item.attempt)
+            assert self.slot_of.setdefault(key, number) == number, "decided twice"
             verify(certify(slot, index), self.rules)
             for reveal in item.reveals:
                 replica, said = reveal.message.replica, reveal.message.answer
                 if replica != self.byzantine:
-                    assert self.drawn[replica, request_id] == said, "words put into a mouth"
+                    assert self.drawn[replica, *key] == said, "words put into a mouth"
             said_by = [reveal.message.replica for reveal in item.reveals]
             assert len(set(said_by) - {self.byzantine}) >= 2
             if item.outcome.representative is not None:
@@ -265,7 +291,8 @@ class World:
                 assert set(winners) - {self.byzantine}, "nobody honest stands behind it"
 
     def _check_bounds(self, replica: Replica) -> None:
-        assert len(list(replica._observation._rounds)) <= self.questions
+        attempts = self.questions * self.policy.attempts_max
+        assert len(list(replica._observation._rounds)) <= attempts
         assert len(list(replica._normal_case._log)) <= WINDOW
 
     def check_ledgers(self) -> None:

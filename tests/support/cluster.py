@@ -14,13 +14,26 @@ from pbft import digest, effects, events
 from pbft.codec import decode, encode
 from pbft.context import Configuration
 from pbft.execution import Tip
-from pbft.messages import Answer, DecidedSlot, Finish, Height, Kind, Request, Signed, WireMessage
+from pbft.messages import (
+    Answer,
+    DecidedSlot,
+    EpochCertificate,
+    Finish,
+    Height,
+    Kind,
+    LedgerWanted,
+    Request,
+    Signed,
+    WireMessage,
+    items,
+)
 from pbft.outcome import Contradiction
 from pbft.policy import Policy
 from pbft.records import Record
 from pbft.replica import GENESIS, Replica
-from pbft.types import Digest, ReplicaId, RequestId, SequenceNumber
-from tests.support.keyring import keyring, membership
+from pbft.state import State
+from pbft.types import ReplicaId, RequestId
+from tests.support.keyring import keyring, membership, public_key
 
 NETWORK = bytes(range(32))
 STEPS_MAX = 100_000
@@ -50,10 +63,15 @@ class Node:
     replica: Replica
     log: list[Record] = field(default_factory=list)
     ledger: dict[int, DecidedSlot] = field(default_factory=dict)
-    state: Digest = digest.DIGEST_ZERO
+    state: State | None = None
+    epochs: list[EpochCertificate] = field(default_factory=list)
+    """What the driver keeps of `RecordEpoch`."""
+    noted: list[effects.ChangeNoted] = field(default_factory=list)
+    retired: bool = False
     timers: dict[events.Timer, int] = field(default_factory=dict)
     """Armed timers, and when they are due."""
     replies: dict[RequestId, effects.Reply] = field(default_factory=dict)
+    attempts: dict[RequestId, list[effects.Reply]] = field(default_factory=dict)
     evidence: list[object] = field(default_factory=list)
     refused: list[str] = field(default_factory=list)
     rejected: list[str] = field(default_factory=list)
@@ -67,8 +85,14 @@ class Node:
     def tip(self) -> Tip:
         """What a driver tells a replica of its ledger."""
         slots = [self.ledger[number] for number in sorted(self.ledger)]
-        requests = [item.request.message for slot in slots for item in slot.batch]
-        return Tip(SequenceNumber(max(self.ledger, default=0)), self.state, tuple(requests))
+        final = [reply.request_id for reply in self.replies.values()]
+        requests = [
+            item.request.message
+            for slot in slots
+            for _, item in items(slot.batch)
+            if digest.request_id(item.request.message) in final
+        ]
+        return Tip(self.state, tuple(requests), self.epochs[-1] if self.epochs else None)
 
 
 class Cluster:
@@ -99,7 +123,7 @@ class Cluster:
             self.put(i, events.Started())
 
     def _replica(self, i: int, records: tuple[Record, ...] = (), tip: Tip = GENESIS) -> Replica:
-        configuration = Configuration(NETWORK, ReplicaId(i), self.members, self.policy)
+        configuration = Configuration(NETWORK, public_key(i), self.members, self.policy)
         return Replica(configuration, keyring(i), records, tip)
 
     def put(self, target: int, event: events.Event) -> None:
@@ -197,19 +221,30 @@ class Cluster:
                     salt = bytes([me]) * 32
                     ready = events.AnswerReady(request_id, attempt, answer(text), salt)
                     self.put(me, ready)
-            case effects.CompareAnswers(request_id, attempt, _, replicas, answers):
-                result = self.compare(answers)
-                self.put(me, events.AnswersCompared(request_id, attempt, replicas, *result))
-            case effects.Reply(request_id):
-                node.replies[request_id] = effect
+            case effects.CompareAnswers(request_id, attempt, answers, _, texts):
+                result = self.compare(texts)
+                self.put(me, events.AnswersCompared(request_id, attempt, answers, *result))
+            case effects.Reply(request_id, final=final):
+                node.attempts.setdefault(request_id, []).append(effect)
+                if final:
+                    node.replies[request_id] = effect
             case effects.Apply(sequence_number, slot, state):
                 node.ledger[sequence_number] = slot
                 node.state = state
             case effects.Compact(records):
                 node.log[:] = records
-            case effects.SendLedger(replica, first, last):
+            case effects.SendLedger(replica, first, last, proven):
+                for certificate in node.epochs[proven:]:
+                    self.deliver(me, replica, certificate)
                 for sequence_number in range(first, last + 1):
                     self.deliver(me, replica, node.ledger[sequence_number])
+            case effects.RecordEpoch(certificate):
+                if certificate.membership.epoch > len(node.epochs):
+                    node.epochs.append(certificate)
+            case effects.ChangeNoted():
+                node.noted.append(effect)
+            case effects.Retired():
+                node.retired = True
             case effects.Report(evidence):
                 node.evidence.append(evidence)
             case effects.Refused(_, reason):
@@ -221,7 +256,7 @@ class Cluster:
 
     def deliver(self, source: ReplicaId, target: ReplicaId, message: object) -> None:
         if not self.drop(source, target, message):
-            if not (isinstance(message, Signed) and isinstance(message.message, Height)):
+            if not _is_height(message):
                 self._busy_ms = self.now_ms
             received = decode(encode(message))  # type: ignore[arg-type]  # effects carry wire types
             self.put(target, events.Received(source, received))
@@ -240,6 +275,7 @@ class Cluster:
         """A new process with the old log and ledger; every connection comes up anew."""
         old = self.nodes[i]
         new = Node(self._replica(i, tuple(old.log), old.tip), old.log, old.ledger, old.state)
+        new.epochs = old.epochs
         new.evidence = old.evidence
         new.sent = old.sent
         new.inferences = old.inferences
@@ -255,3 +291,9 @@ class Cluster:
         for i, j in permutations(range(self.n), 2):
             if self.nodes[i].up and self.nodes[j].up:
                 self.put(i, events.PeerUp(ReplicaId(j)))
+
+
+def _is_height(message: object) -> bool:
+    """What is sent from time to time although nothing happens."""
+    inner = message.message if isinstance(message, Signed) else message
+    return isinstance(inner, Height | LedgerWanted)

@@ -78,6 +78,7 @@ def reveal(
 ) -> AnswerReveal:
     return AnswerReveal(
         network=NETWORK,
+        epoch=Epoch(0),
         request_id=request_id,
         attempt=0,
         answer=said or answer("Paris"),
@@ -91,6 +92,7 @@ def commitment(opening: AnswerReveal) -> Signed[AnswerCommitment]:
     return sign(
         AnswerCommitment(
             network=opening.network,
+            epoch=opening.epoch,
             request_id=opening.request_id,
             attempt=opening.attempt,
             commitment=commitment_of(opening),
@@ -107,6 +109,7 @@ def seal(
     first = commitments[0].message
     made = Seal(
         network=NETWORK,
+        epoch=Epoch(0),
         request_id=first.request_id,
         attempt=first.attempt,
         view=View(0),
@@ -151,7 +154,7 @@ def pre_prepare(of: Digest, number: int = 1, **changes: Any) -> Signed[PrePrepar
 
 
 def batch_digest(batch: Batch) -> Digest:
-    return digest.batch_digest(tuple(digest.item_digest(item) for item in batch))
+    return digest.digest_of(batch)
 
 
 V = TypeVar("V", PrePrepare, Prepare, Commit)
@@ -177,7 +180,7 @@ def commit(replica: int, of: Digest, number: int = 1, view: int = 0) -> Signed[C
 
 
 def height(replica: int, applied: int, view: int = 0) -> Signed[Height]:
-    return sign(Height(NETWORK, SequenceNumber(applied), View(view), ReplicaId(replica)))
+    return sign(Height(NETWORK, Epoch(0), SequenceNumber(applied), View(view), ReplicaId(replica)))
 
 
 # --- checkpoints and views ---------------------------------------------------------------------

@@ -6,9 +6,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from daemon.keyring import Ed25519Keyring
 from pbft.codec import signing_bytes
-from pbft.membership import Membership
+from pbft.membership import Member, Membership
 from pbft.messages import SignedMessage
-from pbft.types import Epoch
+from pbft.types import ReplicaId
 
 
 def private_key(number: int) -> Ed25519PrivateKey:
@@ -25,7 +25,13 @@ def keyring(number: int) -> Ed25519Keyring:
 
 def membership(n: int) -> Membership:
     """Replica i holds `private_key(i)`."""
-    return Membership(Epoch(0), tuple(public_key(number) for number in range(n)))
+    return members_with([public_key(number) for number in range(n)])
+
+
+def members_with(keys: list[bytes]) -> Membership:
+    return Membership.first(
+        tuple(Member(ReplicaId(i), f"node{i}", key) for i, key in enumerate(keys))
+    )
 
 
 class QuickKeyring:
@@ -44,4 +50,4 @@ class QuickKeyring:
 
 def quick_membership(n: int) -> Membership:
     """Replica i holds `QuickKeyring(i)`."""
-    return Membership(Epoch(0), tuple(number.to_bytes(32, "big") for number in range(n)))
+    return members_with([number.to_bytes(32, "big") for number in range(n)])

@@ -13,7 +13,7 @@ from pbft.records import Record
 from pbft.replica import GENESIS, Replica
 from pbft.types import ReplicaId
 from tests.support.cluster import NETWORK
-from tests.support.keyring import keyring, membership
+from tests.support.keyring import keyring, membership, public_key
 
 E = TypeVar("E")
 
@@ -31,7 +31,7 @@ class Solo:
     ) -> None:
         self.log: list[Record] = list(records)
         self.replica = Replica(
-            Configuration(NETWORK, ReplicaId(me), membership(n), policy or Policy()),
+            Configuration(NETWORK, public_key(me), membership(n), policy or Policy()),
             keyring(me),
             tuple(self.log),
             tip,

@@ -18,14 +18,24 @@ from pbft.certificate import certify, verify
 from pbft.codec import decode, encode
 from pbft.context import Configuration
 from pbft.errors import Malformed
+from pbft.evidence import accused
 from pbft.execution import Tip
 from pbft.history import REMEMBERED_MAX
-from pbft.item import Rules
-from pbft.messages import DecidedSlot, Kind, Request, Signed, WireMessage
+from pbft.item import Rules, is_final
+from pbft.messages import (
+    Accusation,
+    DecidedSlot,
+    Kind,
+    Request,
+    Signed,
+    WireMessage,
+    items,
+)
 from pbft.policy import Policy
 from pbft.records import Record, RequestAccepted
 from pbft.replica import Replica
-from pbft.types import Digest, ReplicaId, RequestId, SequenceNumber
+from pbft.state import State
+from pbft.types import Digest, ReplicaId, RequestId
 from tests.support.cluster import NETWORK, answer, same_first_word
 from tests.support.keyring import QuickKeyring, quick_membership
 
@@ -41,7 +51,7 @@ class Node:
     life: int = 0
     log: list[Record] = field(default_factory=list)
     ledger: dict[int, DecidedSlot] = field(default_factory=dict)
-    state: Digest = digest.DIGEST_ZERO
+    state: State | None = None
     timers: dict[events.Timer, float] = field(default_factory=dict)
     asked: set[RequestId] = field(default_factory=set)
     """Questions of its users that it logged."""
@@ -75,6 +85,8 @@ class Network:
         """Share of all messages that is lost; a connection that comes up repairs it."""
         self.cut: set[tuple[int, int]] = set()
         self.decided: dict[int, Digest] = {}
+        self.states: dict[int, State] = {}
+        """After each slot: weights and all that follows from the ledger."""
         self._count = 0
         self._asked = 0
         self._queue: list[tuple[float, int, int, int, events.Event]] = []
@@ -157,17 +169,23 @@ class Network:
         rules = Rules(NETWORK, self.members, self.policy, QuickKeyring(0))
         for i in self.honest:
             node = self.nodes[i]
-            accused = {report.evidence.replica for report in node.evidence}
-            assert not accused & set(self.honest), f"R{i} accuses an honest replica"
-            times = Counter(
-                digest.request_id(item.request.message)
+            convicted = {accused(report.evidence) for report in node.evidence}
+            convicted |= {
+                accused(entry.evidence)
                 for slot in node.ledger.values()
-                for item in slot.batch
+                for entry in slot.batch
+                if isinstance(entry, Accusation)
+            }
+            assert not convicted & set(self.honest), f"R{i} accuses an honest replica"
+            times = Counter(
+                (digest.request_id(item.request.message), item.attempt)
+                for slot in node.ledger.values()
+                for _, item in items(slot.batch)
             )
             assert set(times.values()) <= {1}, "a request was applied twice"
         longest = max((self.nodes[i].ledger for i in self.honest), key=len)
         for slot in longest.values():
-            for index in range(len(slot.batch)):
+            for index, _ in items(slot.batch):
                 verify(certify(slot, index), rules)
 
     # --- the machinery -------------------------------------------------------------------------
@@ -175,12 +193,17 @@ class Network:
     def _boot(self, i: int) -> None:
         node = self.nodes[i]
         node.life += 1
-        requests = [item.request.message for slot in node.ledger.values() for item in slot.batch]
+        requests = [
+            item.request.message
+            for slot in node.ledger.values()
+            for _, item in items(slot.batch)
+            if is_final(item, self.policy)
+        ]
         node.replica = Replica(
-            Configuration(NETWORK, ReplicaId(i), self.members, self.policy),
+            Configuration(NETWORK, self.members.members[i].public_key, self.members, self.policy),
             QuickKeyring(i),
             tuple(node.log),
-            Tip(SequenceNumber(len(node.ledger)), node.state, tuple(requests[-REMEMBERED_MAX:])),
+            Tip(node.state, tuple(requests[-REMEMBERED_MAX:])),
         )
         self._put(0, i, events.Started())
 
@@ -227,16 +250,18 @@ class Network:
                 said = answer("Paris" if self.random.random() < 0.95 else "Lyon")
                 ready = events.AnswerReady(request_id, attempt, said, self.random.randbytes(32))
                 self._put(self.random.uniform(100, 2_000), i, ready)
-            case effects.CompareAnswers(request_id, attempt, _, replicas, answers):
-                result = same_first_word(answers)
-                compared = events.AnswersCompared(request_id, attempt, replicas, *result)
+            case effects.CompareAnswers(request_id, attempt, answers, _, texts):
+                result = same_first_word(texts)
+                compared = events.AnswersCompared(request_id, attempt, answers, *result)
                 self._put(self.random.uniform(10, 60), i, compared)
-            case effects.Reply(request_id):
-                node.replied.add(request_id)
+            case effects.Reply(request_id, final=final):
+                if final:
+                    node.replied.add(request_id)
             case effects.Apply(number, slot, state):
                 assert number == len(node.ledger) + 1, f"R{i} has a gap before slot {number}"
                 node.ledger[number] = slot
                 node.state = state
+                assert self.states.setdefault(number, state) == state, "two states"
                 if i in self.honest:
                     of = slot.commits[0].message.digest
                     assert self.decided.setdefault(number, of) == of, f"two decisions for {number}"

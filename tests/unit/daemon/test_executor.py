@@ -14,8 +14,7 @@ from pbft.codec import decode, encode
 from pbft.digest import DIGEST_ZERO
 from pbft.effects import Stage
 from pbft.events import AnswerDeadline, CatchUp, SealGrace
-from pbft.evidence import Equivocation
-from pbft.messages import DecidedSlot
+from pbft.messages import DecidedSlot, Equivocation
 from pbft.records import Record, RequestAccepted
 from pbft.types import ReplicaId, RequestId, SequenceNumber
 from tests.support.forge import D1, D2, commit, request, sign

@@ -11,9 +11,8 @@ import pytest
 from pbft import effects, events
 from pbft.context import Configuration
 from pbft.events import TimerFired
-from pbft.evidence import Equivocation
 from pbft.keyring import Keyring
-from pbft.messages import AnswerReveal, Finish, Signed
+from pbft.messages import AnswerReveal, Equivocation, Finish, Signed
 from pbft.outcome import Status
 from pbft.policy import Policy
 from pbft.replica import Replica

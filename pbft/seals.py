@@ -1,0 +1,126 @@
+"""Seals: the primary closes lists of commitments, and everybody reveals under them.
+
+When the primary holds a quorum of commitments, and a short grace has passed or all members that are
+connected are in, it seals the list. Upon receiving the seal, the replicas named in it broadcast
+their answers. If too few sealed replicas reveal, the primary seals again with later commitments.
+When a view is entered, the seals are those that its view-changes carry.
+
+An answer that was not committed before its seal cannot have been copied from one revealed after it.
+"""
+
+from collections.abc import Callable
+
+from pbft import digest
+from pbft.context import Context
+from pbft.effects import ArmTimer, CancelTimer, Persist, Progress, Stage
+from pbft.events import RevealGrace, SealGrace
+from pbft.item import WrongItem, check_seal, sealed_commitments
+from pbft.messages import Equivocation, Seal, SealChain, Signed
+from pbft.records import Sealed
+from pbft.round import Chain, Round, Rounds
+from pbft.types import CHAINS_MAX, ReplicaId
+
+
+class Seals:
+    """`on_sealed(round, seal)` is called for every seal that a round takes."""
+
+    def __init__(
+        self, context: Context, rounds: Rounds, on_sealed: Callable[[Round, Signed[Seal]], None]
+    ) -> None:
+        self._context = context
+        self._rounds = rounds
+        self._on_sealed = on_sealed
+
+    def make(self, round_: Round) -> None:
+        """The primary closes the list with all commitments not sealed yet."""
+        sealed = sealed_commitments(round_.seals)
+        fresh = tuple(
+            round_.commitments[replica]
+            for replica in sorted(round_.commitments)
+            if replica not in sealed
+        )
+        context = self._context
+        previous = round_.seals[-1].message if round_.seals else None
+        seal = context.sign(
+            Seal(
+                network=context.network,
+                epoch=context.epoch,
+                request_id=round_.request_id,
+                attempt=round_.attempt,
+                view=context.view,
+                number=len(round_.seals),
+                previous=digest.seal_digest(previous) if previous else digest.DIGEST_ZERO,
+                commitments=fresh,
+                replica=context.me,
+            )
+        )
+        round_.grace_over = False
+        context.emit(
+            CancelTimer(SealGrace(*round_.key)),
+            ArmTimer(RevealGrace(*round_.key), context.policy.reveal_grace_ms),
+        )
+        context.emit(Persist(Sealed(seal)))
+        context.broadcast(seal)
+        self._take(round_, seal)
+
+    def on_seal(self, source: ReplicaId, signed: Signed[Seal]) -> Round | None:
+        """The round that may go on now; None if the seal was not taken."""
+        message = signed.message
+        round_ = self._rounds.for_message(source, message.request_id, message.attempt)
+        if round_ is None:
+            return None
+        if message.view != self._context.view or not self._context.active:
+            self._context.refuse(source, "view")
+        elif message.number < len(round_.seals):
+            self._compare(source, round_.seals[message.number], signed)
+        elif self.extend(source, round_, (*round_.seals, signed)):
+            return round_
+        return None
+
+    def _compare(self, source: ReplicaId, held: Signed[Seal], signed: Signed[Seal]) -> None:
+        if held.message == signed.message:
+            return
+        if not self._context.is_genuine(signed):
+            self._context.refuse(source, "signature")
+        elif held.message.view == signed.message.view:
+            self._context.report(Equivocation(held, signed))
+        else:
+            self._context.refuse(source, "seal-not-primary")
+
+    def extend(self, source: ReplicaId, round_: Round, seals: Chain) -> bool:
+        """Takes the seals of `seals` that the round lacks; False if they do not fit."""
+        common = min(len(seals), len(round_.seals))
+        for held, claimed in zip(round_.seals[:common], seals[:common], strict=True):
+            if held.message != claimed.message:
+                self._compare(source, held, claimed)
+                return False
+        for number in range(common, len(seals)):
+            try:
+                check_seal(seals[number], seals[:number], *round_.key, self._context.rules)
+            except WrongItem as wrong:
+                self._context.refuse(source, wrong.reason)
+                return False
+            self._context.emit(Persist(Sealed(seals[number])))
+            self._take(round_, seals[number])
+        return True
+
+    def replace(self, round_: Round, chain: Chain) -> None:
+        """A view is entered whose view-changes carry this chain."""
+        if round_.seals != chain:
+            round_.seals = ()
+            for seal in chain:
+                self._take(round_, seal)
+
+    def _take(self, round_: Round, seal: Signed[Seal]) -> None:
+        round_.seals += (seal,)
+        self._context.emit(Progress(round_.request_id, Stage.SEALED, seal.message.replica))
+        for commitment in seal.message.commitments:
+            held = round_.commitments.setdefault(commitment.message.replica, commitment)
+            if held.message != commitment.message:
+                self._context.report(Equivocation(held, commitment))
+        self._on_sealed(round_, seal)
+
+    def chains(self) -> tuple[SealChain, ...]:
+        """The seals of undecided requests, for a view-change."""
+        sealed = sorted((r for r in self._rounds if r.seals), key=lambda round_: round_.key)
+        return tuple(SealChain(round_.seals) for round_ in sealed[:CHAINS_MAX])
