@@ -18,6 +18,7 @@ from pbft.messages import DecidedSlot
 from pbft.outcome import Contradiction
 from tests.support import forge
 from tests.support.cluster import Cluster, answer
+from tests.support.keyring import members_with
 
 RULES = forge.rules(4)
 
