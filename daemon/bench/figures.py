@@ -1,8 +1,8 @@
 """From the nodes' reports to figures. Pure: moments in, figures out.
 
 *Overhead* of a question: from the moment when the last of the answers in its seals was ready, on
-the node that gave it, to the moment when its certificate was there, as text, on the node that was
-asked. *Decisions per second*: certificates after the warm-up and before the asking stops, over the
+the node that gave it, to the moment when the node that was asked had made the certificate of the
+decided slot. *Decisions per second*: certificates after the warm-up and before the asking stops, over the
 time that they took.
 """
 
@@ -24,6 +24,7 @@ class Traffic:
     sent_bytes: int
     slots: int
     views: int
+    core_s: float
 
 
 def traffic(reports: Iterable[Report]) -> Traffic:
@@ -33,6 +34,7 @@ def traffic(reports: Iterable[Report]) -> Traffic:
         sent_bytes=sum(report.bytes_out for report in everyone),
         slots=max(report.slots for report in everyone),
         views=max(report.view for report in everyone),
+        core_s=sum(report.core_s for report in everyone),
     )
 
 
@@ -78,6 +80,8 @@ class Level:
     messages_per_decision: float
     bytes_per_decision: float
     decisions_per_slot: float
+    core_ms_per_decision: float
+    """Of all nodes together."""
     view_changes: int
     floor_decisions_per_s: float = 0.0
     share_of_floor: float = 0.0
@@ -122,6 +126,7 @@ def measure(
         messages_per_decision=(after.frames - before.frames) / len(found),
         bytes_per_decision=(after.sent_bytes - before.sent_bytes) / len(found),
         decisions_per_slot=len(found) / max(1, after.slots - before.slots),
+        core_ms_per_decision=1000 * (after.core_s - before.core_s) / len(found),
         view_changes=after.views - before.views,
     )
 

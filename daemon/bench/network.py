@@ -29,7 +29,7 @@ _READ_BYTES = 256 * 1024
 class Report:
     """What one node noted since its last report; moments in ns of `time.monotonic_ns`.
 
-    `slots`, `view`, `frames_out` and `bytes_out` count from the node's start.
+    `slots` and all after it count from the node's start.
     """
 
     replica: int
@@ -42,6 +42,8 @@ class Report:
     view: int
     frames_out: int
     bytes_out: int
+    core_s: float
+    """What the process has used, in seconds of one core."""
 
 
 @dataclass(slots=True, eq=False)

@@ -26,6 +26,7 @@ from daemon.genesis import Genesis
 from daemon.node import Models, Parts, run
 from daemon.queries import Queries, Query, QueryError
 from pbft import certificate as certificates
+from pbft.certificate import Certificate
 from pbft.types import ReplicaId
 
 _POLL_S = 0.05
@@ -41,7 +42,7 @@ class Worker:
         self._turn = trio.Lock()
         self._engine: InstantEngine | None = None
         self._certified: list[tuple[int, int, list[ReplicaId]]] = []
-        self._last_certificate = ""
+        self._last: Certificate | None = None
 
     async def load_models(self, _config: Config, _genesis: Genesis, me: ReplicaId) -> Models:
         self._engine = InstantEngine(me)
@@ -73,8 +74,8 @@ class Worker:
         except QueryError as error:
             await self._say(f"failed {number} {error}")
             return
-        self._last_certificate = certificates.to_text(certificate)
         now_ns = time.monotonic_ns()
+        self._last = certificate
         sealed = [
             commitment.message.replica
             for seal in certificate.item.seals
@@ -90,11 +91,12 @@ class Worker:
             "replica": status["replica"],
             "certified": self._certified,
             "ready_ns": list(ready_ns.items()),
-            "certificate": self._last_certificate,
+            "certificate": certificates.to_text(self._last) if self._last else "",
             "slots": status["decided"],
             "view": status["view"],
             "frames_out": sum(peer["frames_out"] for peer in status["peers"]),
             "bytes_out": sum(peer["bytes_out"] for peer in status["peers"]),
+            "core_s": time.process_time(),
         }
         self._certified = []
         ready_ns.clear()
