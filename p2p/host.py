@@ -36,7 +36,7 @@ from libp2p.security.noise.exceptions import PeerIDMismatchesPubkey
 from libp2p.security.noise.transport import PROTOCOL_ID as NOISE_PROTOCOL
 from libp2p.security.noise.transport import Transport as NoiseTransport
 from libp2p.stream_muxer.yamux.yamux import PROTOCOL_ID as YAMUX_PROTOCOL
-from libp2p.stream_muxer.yamux.yamux import Yamux, YamuxStream
+from libp2p.stream_muxer.yamux.yamux import DEFAULT_WINDOW_SIZE, Yamux, YamuxStream
 
 from p2p.errors import BadFrame, P2PError, TransportBroken, WrongPeer
 
@@ -44,7 +44,7 @@ FRAMES_PROTOCOL = TProtocol("/qnode/frames/1")
 
 HANDSHAKE_BYTES_MAX = 16 * 1024
 NEGOTIATION_BYTES_MAX = 4 * 1024
-# Our yamux never grants more than about 1 MiB (see `_BoundedYamux.rtt`), so an honest peer can't
+# Our yamux never grants more than a window of 256 KiB (see `_LinkStream`), so an honest peer can't
 # have more than that on its way while our reader waits for its turn.
 UNREAD_BYTES_MAX = 4 * 1024 * 1024
 READ_BYTES = 64 * 1024
@@ -53,6 +53,9 @@ READ_BYTES = 64 * 1024
 WRITE_BYTES = 65_519 - 12
 # yamux has no event for a window that opens; this is how often it looks itself.
 _WINDOW_POLL_S = 0.01
+# The sender is told of what was read when this much of its window is used up. libp2p would tell it
+# after every read, which makes a second message of nearly every message.
+_CREDIT_BYTES = DEFAULT_WINDOW_SIZE // 2
 
 # Without a handler of its own, libp2p's logger would fall through to logging's last resort and
 # write warnings to the terminal. Whoever wants them attaches a handler or sets LIBP2P_DEBUG.
@@ -231,13 +234,14 @@ class _LinkStream(ReadWriteCloser):
     def __init__(self, stream: YamuxStream) -> None:
         self._stream = stream
         self._buffer = bytearray()
+        self._uncredited_bytes = 0
 
     async def read(self, n: int | None = None) -> bytes:
         wanted = 1 if n is None else n
         if wanted > NEGOTIATION_BYTES_MAX:
             raise ConnectionClosedError("a message of the negotiation is too long")
         while len(self._buffer) < wanted:
-            self._buffer += await self._stream.read(READ_BYTES)
+            self._buffer += await self._receive()
         data = bytes(self._buffer[:wanted])
         del self._buffer[:wanted]
         return data
@@ -246,7 +250,18 @@ class _LinkStream(ReadWriteCloser):
         if self._buffer:
             data, self._buffer = bytes(self._buffer), bytearray()
             return data
-        return await self._stream.read(READ_BYTES)
+        return await self._receive()
+
+    async def _receive(self) -> bytes:
+        # Not `YamuxStream.read`: that grows the window and gives credit for every read.
+        stream = self._stream
+        data = await stream.conn.read_stream(stream.stream_id, READ_BYTES)
+        self._uncredited_bytes += len(data)
+        if self._uncredited_bytes >= _CREDIT_BYTES:
+            credit, self._uncredited_bytes = self._uncredited_bytes, 0
+            stream.recv_window += credit
+            await stream.send_window_update(credit)
+        return data
 
     async def write(self, data: bytes) -> None:
         # Within the window only: without one, yamux gives up after five seconds, which is sooner
@@ -269,16 +284,16 @@ class _LinkStream(ReadWriteCloser):
 class _BoundedYamux(Yamux):
     """yamux that holds its peer to a window, and never writes unasked."""
 
-    def rtt(self) -> float:
-        # The receive window doubles (up to 16 MiB) whenever it was used up within four round
-        # trips. A round trip this short never matches, so windows stay where they start.
-        return 1e-9
-
     async def _measure_rtt_loop(self) -> None:
         # The answer to a ping is written by the task that reads. With both sides in the middle of
         # large writes, both readers could wait for their writer, and nobody would read. Our own
         # heartbeats go through the outbox instead.
         return
+
+    async def _write_frame(self, data: bytes) -> None:
+        # As libp2p's, without the description of each frame for a log that nobody reads.
+        async with self._write_lock:
+            await self.secured_conn.write(data)
 
     async def _read_data_body(self, length: int) -> bytes:
         unread = sum(len(buffer) for buffer in self.stream_buffers.values())
