@@ -152,7 +152,9 @@ def _add_bench(commands: Any) -> None:
         "consensus", help="consensus alone: real nodes, instant answers, and the machine's floor"
     )
     size = consensus.add_mutually_exclusive_group()
-    size.add_argument("--nodes", type=int, default=4, metavar="N", help="default: %(default)s")
+    # The default is not given here: argparse does not see two options that exclude each other if
+    # one is given its default.
+    size.add_argument("--nodes", type=int, metavar="N", help="default: 4")
     size.add_argument(
         "--sizes", type=_whole_numbers, metavar="N,N…", help="one network after the other"
     )

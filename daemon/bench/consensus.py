@@ -32,6 +32,7 @@ from pbft import certificate as certificates
 from pbft.errors import InvalidCertificate
 from pbft.policy import Policy
 
+NODES_DEFAULT = 4
 NODES_MIN = 2
 NODES_MAX = 16
 SECONDS_MAX = 600.0
@@ -44,7 +45,8 @@ class Plan:
     """What the options ask for; `UsageError` for what can't be done."""
 
     def __init__(self, options: argparse.Namespace) -> None:
-        self.sizes: list[int] = options.sizes or [options.nodes]
+        nodes = NODES_DEFAULT if options.nodes is None else options.nodes
+        self.sizes: list[int] = options.sizes or [nodes]
         self.concurrency: list[int] = options.concurrency
         if not all(NODES_MIN <= n <= NODES_MAX for n in self.sizes):
             raise UsageError(f"The number of nodes must be from {NODES_MIN} to {NODES_MAX}.")
@@ -156,8 +158,8 @@ class ConsensusBench:
     def _show(self) -> None:
         table = Table(title="Consensus with instant answers", title_justify="left")
         for column in (
-            "n", "at once", "decisions/s", "floor/s", "of floor", "overhead p50", "p95",
-            "messages", "bytes", "per slot",
+            "n", "open", "decided/s", "floor", "share", "p50 ms", "p95 ms", "messages", "bytes",
+            "core ms",
         ):  # fmt: skip
             table.add_column(column, justify="right")
         for level in self._levels:
@@ -167,16 +169,17 @@ class ConsensusBench:
                 f"{level.decisions_per_s:.1f}",
                 f"{level.floor_decisions_per_s:.0f}",
                 f"{level.share_of_floor:.0%}",
-                f"{level.overhead_ms_p50:.1f} ms",
-                f"{level.overhead_ms_p95:.1f} ms",
+                f"{level.overhead_ms_p50:.1f}",
+                f"{level.overhead_ms_p95:.1f}",
                 f"{level.messages_per_decision:.1f}",
                 f"{level.bytes_per_decision:,.0f}",
-                f"{level.decisions_per_slot:.1f}",
+                f"{level.core_ms_per_decision:.1f}",
             )
         display.console.print(table)
         display.console.print(
-            "Messages and bytes are per decision, all nodes together. Overhead: from the last "
-            "answer ready to the certificate."
+            "n nodes, so many questions open at once; floor: decisions/s that the machine could do "
+            "at best; p50, p95: from the last answer ready to the certificate; messages, bytes and "
+            "core time per decision, all nodes together."
         )
 
 

@@ -2,8 +2,8 @@
 
 *Overhead* of a question: from the moment when the last of the answers in its seals was ready, on
 the node that gave it, to the moment when the node that was asked had made the certificate of the
-decided slot. *Decisions per second*: certificates after the warm-up and before the asking stops, over the
-time that they took.
+decided slot. *Decisions per second*: certificates after the warm-up and before the asking stops,
+over the time that they took.
 """
 
 from collections.abc import Iterable, Sequence

@@ -50,13 +50,10 @@ class Worker:
 
     async def serve(self, queries: Queries) -> None:
         """Obeys standard input until it ends, which ends the node."""
-        n = len(queries.status()["members"])
-        while queries.status()["reachable"] < n:  # noqa: ASYNC110 - the network tells nobody
-            await trio.sleep(_POLL_S)
-        await self._say("ready")
         stream = trio.lowlevel.FdStream(os.dup(sys.stdin.fileno()))
         rest = b""
         async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._announce, queries)
             while data := await stream.receive_some(_READ_BYTES):
                 *lines, rest = (rest + data).split(b"\n")
                 for line in lines:
@@ -67,6 +64,12 @@ class Worker:
                         await self._say("report " + json.dumps(self._report(queries)))
             nursery.cancel_scope.cancel()
         self._ended.cancel()
+
+    async def _announce(self, queries: Queries) -> None:
+        n = len(queries.status()["members"])
+        while queries.status()["reachable"] < n:  # noqa: ASYNC110 - the network tells nobody
+            await trio.sleep(_POLL_S)
+        await self._say("ready")
 
     async def _ask(self, queries: Queries, number: int) -> None:
         try:
