@@ -239,6 +239,8 @@ class Node:
             raise AlreadyRunning(str(group.exceptions[0])) from None
         except* QnodeError as group:
             raise group.exceptions[0] from None
+        finally:
+            executor.close()
 
 
 async def _in_thread(function: Callable[[], Any]) -> Any:
