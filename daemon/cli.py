@@ -68,6 +68,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_setup_commands(commands)
     _add_user_commands(commands)
     _add_demo(commands)
+    _add_bench(commands)
     return parser
 
 
@@ -142,6 +143,42 @@ def _add_demo(commands: Any) -> None:
     demo.add_argument("--folder", type=Path, default=Path("qnode-demo"))
     demo.add_argument("--json", action="store_true")
     demo.set_defaults(command=_demo)
+
+
+def _add_bench(commands: Any) -> None:
+    bench = commands.add_parser("bench", help="measure how fast a network on this machine is")
+    kinds = bench.add_subparsers(required=True, metavar="WHAT")
+    consensus = kinds.add_parser(
+        "consensus", help="consensus alone: real nodes, instant answers, and the machine's floor"
+    )
+    size = consensus.add_mutually_exclusive_group()
+    # The default is not given here: argparse does not see two options that exclude each other if
+    # one is given its default.
+    size.add_argument("--nodes", type=int, metavar="N", help="default: 4")
+    size.add_argument(
+        "--sizes", type=_whole_numbers, metavar="N,N…", help="one network after the other"
+    )
+    consensus.add_argument(
+        "--concurrency", type=_whole_numbers, default="1,32,64", metavar="C,C…",
+        help="questions open at once, one level after the other (default: %(default)s)",
+    )  # fmt: skip
+    consensus.add_argument(
+        "--seconds", type=float, default=10.0, help="measured per level (default: %(default)g)"
+    )
+    consensus.add_argument("--decisions", type=int, metavar="N", help="stop a level after so many")
+    consensus.add_argument(
+        "--folder", type=Path, help="where the nodes' files go for the time (default: the system's)"
+    )
+    consensus.add_argument("--json", action="store_true")
+    consensus.set_defaults(command=_bench_consensus)
+
+
+def _whole_numbers(text: str) -> list[int]:
+    """For argparse, which says which option is wrong."""
+    try:
+        return [int(part) for part in text.split(",")]
+    except ValueError:
+        raise argparse.ArgumentTypeError("must be whole numbers with commas between") from None
 
 
 # --- setting up --------------------------------------------------------------------------------
@@ -324,6 +361,14 @@ def _demo(options: argparse.Namespace) -> int:
     from daemon.demo import Demo
 
     return trio.run(Demo(options).run)
+
+
+def _bench_consensus(options: argparse.Namespace) -> int:
+    import trio
+
+    from daemon.bench.consensus import ConsensusBench
+
+    return trio.run(ConsensusBench(options).run)
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from typing import Protocol
 import trio
 
 from daemon.executor import Executor
+from p2p.network import Event as NetworkEvent
 from p2p.network import PeerDown, PeerNetwork, PeerUp, Received
 from pbft import effects, events
 from pbft.codec import decode
@@ -20,6 +21,8 @@ from pbft.types import ReplicaId, SequenceNumber, View
 
 EVENTS_PER_TURN_MAX = 128
 PEER_EVENTS_WAITING_MAX = 512
+DECODED_AT_ONCE_MAX = 32
+"""Messages of peers decoded before other tasks get a turn."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +55,8 @@ class Consensus:
         self._replicas = replicas
         self._events: deque[events.Event | _FromPeers] = deque()
         self._arrived = trio.Event()
-        self._room = trio.Semaphore(PEER_EVENTS_WAITING_MAX)
+        self._peer_events_waiting = 0
+        self._room = trio.Event()
 
     def put(self, event: events.Event) -> None:
         """An event of this node itself; never waits."""
@@ -72,31 +76,43 @@ class Consensus:
                 event = self._events.popleft()
                 if isinstance(event, _FromPeers):
                     event = event.event
-                    self._room.release()
+                    self._peer_events_waiting -= 1
                 turn += replica.step(event)
+            self._room.set()
             if not self._events:
                 self._arrived = trio.Event()
             await executor.perform(turn)
+            if not self._events:
+                await executor.write_ledger()
 
     async def listen(self, network: PeerNetwork, executor: Executor) -> None:
         """Brings in what peers send, until cancelled; raises `p2p.errors.DuplicateKey`."""
         while True:
-            happened = await network.receive()
-            source = self._replicas.get(happened.public_key)
-            if source is None:
+            room = PEER_EVENTS_WAITING_MAX - self._peer_events_waiting
+            if room <= 0:
+                self._room = trio.Event()
+                await self._room.wait()
                 continue
-            event: events.Event
-            match happened:
-                case PeerDown():
-                    event = events.PeerDown(source)
-                case PeerUp():
-                    event = events.PeerUp(source)
-                case Received(frame=frame):
-                    try:
-                        event = events.Received(source, decode(frame))
-                    except Malformed:
-                        executor.seen.refused[source, "malformed"] += 1
-                        continue
-            await self._room.acquire()
-            self._events.append(_FromPeers(event))
-            self._arrived.set()
+            for happened in await network.receive_some(min(room, DECODED_AT_ONCE_MAX)):
+                event = self._event(happened, executor)
+                if event is not None:
+                    self._events.append(_FromPeers(event))
+                    self._peer_events_waiting += 1
+                    self._arrived.set()
+
+    def _event(self, happened: NetworkEvent, executor: Executor) -> events.Event | None:
+        """What the replica is told of it; None for what is no message or comes from no member."""
+        source = self._replicas.get(happened.public_key)
+        if source is None:
+            return None
+        match happened:
+            case PeerDown():
+                return events.PeerDown(source)
+            case PeerUp():
+                return events.PeerUp(source)
+            case Received(frame=frame):
+                try:
+                    return events.Received(source, decode(frame))
+                except Malformed:
+                    executor.seen.refused[source, "malformed"] += 1
+                    return None

@@ -28,7 +28,7 @@ from daemon.errors import QnodeError, UsageError
 from daemon.files import write_new, write_whole
 from daemon.genesis import Genesis, combine
 from daemon.identity import read_member_record
-from daemon.setup import init
+from daemon.setup import init, set_bootstrap
 from daemon.verification import verify_bytes
 from pbft.errors import InvalidCertificate
 from pbft.policy import Policy
@@ -154,7 +154,7 @@ class Demo:
                 self._check_alive()
                 await trio.sleep(_POLL_S)
             for node in self._nodes[1:]:
-                _set_bootstrap(node, addresses.read_text().split())
+                set_bootstrap(node.folder, addresses.read_text().split())
                 await self._spawn(node)
             while not await self._all_ready(draw):
                 self._check_alive()
@@ -322,13 +322,6 @@ class Demo:
             return
         with Live(console=display.console, refresh_per_second=8) as live:
             yield live.update
-
-
-def _set_bootstrap(node: DemoNode, addresses: list[str]) -> None:
-    path = node.folder / "qnode.toml"
-    listed = ", ".join(f'"{address}"' for address in addresses)
-    text = path.read_text().replace("bootstrap = []", f"bootstrap = [{listed}]")
-    write_whole(path, text)
 
 
 def _die_with_parent() -> None:

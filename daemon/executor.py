@@ -1,8 +1,11 @@
 """Performs the replica's effects: the disk, the network, timers and models.
 
-All effects of one turn come together. Records and slots are written first, with one flush for
-all of them; then the rest happens in order. That keeps every `Persist` before the messages that
-depend on it, and lets many decisions share a flush (group commit).
+All effects of one turn come together. Records are written first, with one flush for all of them;
+then the rest happens in order. That keeps every `Persist` before the messages that depend on it,
+and lets many decisions share a flush (group commit).
+
+The ledger follows: what was applied is written with the next turn's records, or when there is
+nothing else to do. No message depends on it, and after a crash the log brings back what it lacks.
 """
 
 import logging
@@ -24,7 +27,7 @@ from pbft.evidence import Evidence
 from pbft.membership import Membership
 from pbft.messages import WireMessage
 from pbft.records import Record
-from pbft.types import ReplicaId, RequestId
+from pbft.types import ReplicaId, RequestId, SequenceNumber
 
 log = logging.getLogger("qnode.consensus")
 
@@ -59,21 +62,14 @@ class Executor:
         self._timers = timers
         self._models = models
         self._requests = requests
+        self._applied: list[effects.Apply] = []
+        self._timelines: list[tuple[RequestId, str]] = []
         self.seen = Observations(Counter(), [])
 
     async def perform(self, turn: Sequence[effects.Effect]) -> None:
         """Performs the effects of one turn; raises `StorageFailed` before anything is sent."""
-        await self._write(turn)
-        timelines: list[tuple[RequestId, str]] = []
-        for effect in turn:
-            self._perform(effect, timelines)
-        if timelines:
-            await trio.to_thread.run_sync(self._ledger.save_timelines, timelines)
-
-    async def _write(self, turn: Sequence[effects.Effect]) -> None:
         compacted: tuple[Record, ...] | None = None
         records: list[Record] = []
-        applied: list[effects.Apply] = []
         for effect in turn:
             match effect:
                 case effects.Persist(record):
@@ -81,26 +77,42 @@ class Executor:
                 case effects.Compact(live):
                     compacted = live  # holds all that matters of the records before it
                     records.clear()
-                case effects.Apply():
-                    applied.append(effect)
-        if records or applied or compacted is not None:
-            await trio.to_thread.run_sync(self._write_now, compacted, records, applied)
-
-    def _write_now(
-        self,
-        compacted: tuple[Record, ...] | None,
-        records: list[Record],
-        applied: list[effects.Apply],
-    ) -> None:
-        if compacted is None and records:
-            self._record_log.append(records)
-        if applied:
-            self._ledger.append(applied)
         if compacted is not None:
-            self._ledger.flush()
-            self._record_log.replace([*compacted, *records])
+            await trio.to_thread.run_sync(self._compact_now, turn, compacted, records)
+        elif records:
+            await trio.to_thread.run_sync(self._write_now, records)
+        for effect in turn:
+            self._perform(effect)
 
-    def _perform(self, effect: effects.Effect, timelines: list[tuple[RequestId, str]]) -> None:
+    async def write_ledger(self) -> None:
+        """Writes what was applied and not written yet; raises `StorageFailed`."""
+        if self._applied or self._timelines:
+            await trio.to_thread.run_sync(self._write_ledger_now)
+
+    def _write_now(self, records: list[Record]) -> None:
+        self._record_log.append(records)
+        self._write_ledger_now()
+
+    def _compact_now(
+        self, turn: Sequence[effects.Effect], compacted: tuple[Record, ...], records: list[Record]
+    ) -> None:
+        """The ledger goes first: the log is about to forget what the ledger must hold."""
+        self._applied += [effect for effect in turn if isinstance(effect, effects.Apply)]
+        self._write_ledger_now()
+        self._ledger.flush()
+        self._record_log.replace([*compacted, *records])
+
+    def _write_ledger_now(self) -> None:
+        applied, self._applied = self._applied, []
+        timelines, self._timelines = self._timelines, []
+        if applied or timelines:
+            self._ledger.append(applied, timelines)
+
+    def close(self) -> None:
+        """At the end, when nothing is performed any more: nothing waits in memory."""
+        self._write_ledger_now()
+
+    def _perform(self, effect: effects.Effect) -> None:
         match effect:
             case effects.Broadcast(message):
                 self._network.broadcast(encode(message))
@@ -115,7 +127,10 @@ class Executor:
             case effects.CompareAnswers():
                 self._models.compare(effect)
             case effects.Reply(request_id, slot, index):
-                timelines.append((request_id, self._requests.on_reply(request_id, slot, index)))
+                timeline = self._requests.on_reply(request_id, slot, index)
+                self._timelines.append((request_id, timeline))
+            case effects.Apply():
+                self._applied.append(effect)
             case effects.SendLedger(replica, first, last):
                 self._send_ledger(replica, first, last)
             case _:
@@ -145,8 +160,10 @@ class Executor:
             self._models.stop_inference(timer.request_id, timer.attempt)
 
     def _send_ledger(self, replica: ReplicaId, first: int, last: int) -> None:
-        for sequence_number in range(first, last + 1):
-            if slot := self._ledger.slot(sequence_number):
+        waiting = {apply.sequence_number: apply.slot for apply in self._applied}
+        for number in range(first, last + 1):
+            slot = waiting.get(SequenceNumber(number)) or self._ledger.slot(number)
+            if slot is not None:
                 self._send(replica, slot)
 
     def _report(self, evidence: Evidence) -> None:

@@ -16,7 +16,7 @@ from threading import Event as ThreadEvent
 import trio
 
 from inference.engine import Engine, Generation, GenerationRequest
-from inference.equivalence import Comparison, Judge
+from inference.equivalence import AnswerJudge, Comparison
 from inference.errors import GenerationCancelled, InferenceError, PromptTooLong
 from inference.language import Language
 from pbft.effects import CompareAnswers, RunInference
@@ -45,7 +45,7 @@ class ModelWork:
     """The node's own model and judge; results of consensus work go to `deliver` as events."""
 
     def __init__(
-        self, me: ReplicaId, engine: Engine, judge: Judge, deliver: Callable[[Event], None]
+        self, me: ReplicaId, engine: Engine, judge: AnswerJudge, deliver: Callable[[Event], None]
     ) -> None:
         self._me = me
         self._engine = engine

@@ -7,7 +7,7 @@ last the replica. A node that cannot go on raises a `QnodeError` out of `run`.
 
 import logging
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -33,7 +33,7 @@ from daemon.timers import Timers
 from inference.catalog import default_cache_dir
 from inference.embedding import EmbedderSettings, load_embedder
 from inference.engine import Engine, EngineSettings, load_engine
-from inference.equivalence import Judge
+from inference.equivalence import AnswerJudge, Judge
 from inference.errors import ModelUnavailable
 from p2p.errors import CallerFault, DuplicateKey
 from p2p.network import Member, NetworkSettings, PeerNetwork, open_network
@@ -50,12 +50,48 @@ PEERS_FILE = "peers"
 
 
 @dataclass(frozen=True, slots=True)
+class Models:
+    """What answers and what compares answers."""
+
+    engine: Engine
+    judge: AnswerJudge
+
+
+async def load_models(config: Config, genesis: Genesis, _me: ReplicaId) -> Models:
+    """The models that the configuration and the genesis file name; `UsageError` if one of them
+    can't be had."""
+    began = time.monotonic()
+    model = config.model
+    settings = EngineSettings(
+        model=None if model.name == "auto" else model.name,
+        device=model.device,
+        threads=model.threads or None,
+        cache_dir=default_cache_dir(),
+    )
+    embedder_settings = EmbedderSettings(model=genesis.embedder, threads=model.threads or None)
+    try:
+        engine = await _in_thread(partial(load_engine, settings, log.info))
+        embedder = await _in_thread(partial(load_embedder, embedder_settings, log.info))
+    except ModelUnavailable as error:
+        raise UsageError(str(error)) from None
+    log.info("models loaded in %.1f s", time.monotonic() - began)
+    return Models(engine, Judge(embedder))
+
+
+async def _nothing(_: Queries) -> None:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
 class Parts:
-    """What an experiment may replace. The daemon itself never does."""
+    """What an experiment may replace or add. The daemon itself never does."""
 
     wrap_replica: Callable[[Replica, Configuration, Ed25519Keyring], StateMachine] = (
         lambda replica, _configuration, _keyring: replica
     )
+    load_models: Callable[[Config, Genesis, ReplicaId], Awaitable[Models]] = load_models
+    beside: Callable[[Queries], Awaitable[None]] = _nothing
+    """Runs in the node's nursery once the node answers questions."""
 
 
 async def run(config: Config, parts: Parts | None = None) -> None:
@@ -152,6 +188,7 @@ class Node:
         self._record_log = record_log
         self._ledger = ledger
         self._network = network
+        self._parts = parts
         configuration = Configuration(genesis.network, me, genesis.membership, genesis.policy)
         records = record_log.recovered.records
         tip = ledger.tip()
@@ -176,8 +213,9 @@ class Node:
 
     async def serve(self) -> None:
         """Load the models, then take part, until cancelled."""
-        engine, judge = await self._load_models()
-        models = ModelWork(self._me, engine, judge, self._consensus.put)
+        loaded = await self._parts.load_models(self._config, self._genesis, self._me)
+        engine = loaded.engine
+        models = ModelWork(self._me, engine, loaded.judge, self._consensus.put)
         executor = Executor(
             self._genesis.membership,
             self._network,
@@ -196,30 +234,13 @@ class Node:
                 nursery.start_soon(keep_peers, self._config.data / PEERS_FILE, self._network)
                 self.queries.ready(engine, models, executor)
                 log.info("ready: %s on %s", engine.model, engine.device)
+                nursery.start_soon(self._parts.beside, self.queries)
         except* DuplicateKey as group:
             raise AlreadyRunning(str(group.exceptions[0])) from None
         except* QnodeError as group:
             raise group.exceptions[0] from None
-
-    async def _load_models(self) -> tuple[Engine, Judge]:
-        began = time.monotonic()
-        model = self._config.model
-        settings = EngineSettings(
-            model=None if model.name == "auto" else model.name,
-            device=model.device,
-            threads=model.threads or None,
-            cache_dir=default_cache_dir(),
-        )
-        embedder_settings = EmbedderSettings(
-            model=self._genesis.embedder, threads=model.threads or None
-        )
-        try:
-            engine = await _in_thread(partial(load_engine, settings, log.info))
-            embedder = await _in_thread(partial(load_embedder, embedder_settings, log.info))
-        except ModelUnavailable as error:
-            raise UsageError(str(error)) from None
-        log.info("models loaded in %.1f s", time.monotonic() - began)
-        return engine, Judge(embedder)
+        finally:
+            executor.close()
 
 
 async def _in_thread(function: Callable[[], Any]) -> Any:

@@ -98,6 +98,17 @@ class Queries:
         """The network's answer, or this node's alone in single mode."""
         if query.mode == "single":
             return await self._ask_model(query)
+        state = await self._decided(query)
+        return {"mode": "consensus", **self.consensus_record(state.request_id)}
+
+    async def certified(self, query: Query) -> Certificate:
+        """The certificate of the network's answer, as soon as there is one."""
+        state = await self._decided(query)
+        self._raise_if_rejected(state)
+        return self._certificate(state.request_id)
+
+    async def _decided(self, query: Query) -> RequestState:
+        """The question, submitted and waited for; it may have been rejected."""
         state = self._submit(query)
         patience_s = self._patience_s(query)
         with trio.move_on_after(patience_s):
@@ -110,7 +121,7 @@ class Queries:
                 f"GET /api/consensus/{state.request_id.hex()} later.",
                 request_id=state.request_id.hex(),
             )
-        return {"mode": "consensus", **self.consensus_record(state.request_id)}
+        return state
 
     async def begin(self, query: Query) -> dict[str, Any]:
         """Accept a question without waiting for its answer. Once this returns the question is on

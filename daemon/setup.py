@@ -5,7 +5,7 @@ from pathlib import Path
 
 from daemon.config import TEMPLATE
 from daemon.errors import UsageError
-from daemon.files import write_new
+from daemon.files import write_new, write_whole
 from daemon.identity import MemberRecord, check_addresses, check_name, create_key
 from inference.catalog import DEFAULT_CPU_MODEL, DEFAULT_CUDA_MODEL
 from p2p.addresses import parse_listenable
@@ -47,6 +47,13 @@ def init(
         threads=threads,
     )
     _make_all(folder, name, checked, text)
+
+
+def set_bootstrap(folder: Path, addresses: list[str]) -> None:
+    """Names the addresses that a new node tries first; only where none are named yet."""
+    path = folder / "qnode.toml"
+    listed = ", ".join(_quoted(address) for address in addresses)
+    write_whole(path, path.read_text().replace("bootstrap = []", f"bootstrap = [{listed}]"))
 
 
 def _make_all(folder: Path, name: str, addresses: tuple[str, ...], text: str) -> None:

@@ -281,8 +281,11 @@ class Ledger:
             number -= 1
         return Tip(SequenceNumber(self._height), Digest(self._state), tuple(reversed(recent)))
 
-    def append(self, applied: Sequence[Apply]) -> None:
-        """The slots that follow the last one, in order; those it holds already are skipped."""
+    def append(
+        self, applied: Sequence[Apply], timelines: Sequence[tuple[RequestId, str]] = ()
+    ) -> None:
+        """The slots that follow the last one, in order; those it holds already are skipped. And
+        the time lines of requests, in the same transaction."""
         try:
             # What is remembered changes only when the transaction has succeeded.
             height, state = self._height, self._state
@@ -291,6 +294,9 @@ class Ledger:
                     if apply.sequence_number > height:
                         self._append(apply.slot, apply.state)
                         height, state = apply.sequence_number, apply.state
+                self._database.executemany(
+                    "INSERT OR REPLACE INTO timelines VALUES (?, ?)", timelines
+                )
             self._height, self._state = height, state
         except sqlite3.Error as error:
             self._failed(error)
@@ -326,15 +332,6 @@ class Ledger:
         )
         slot = self.slot(row[0]) if row else None
         return (slot, row[1]) if row and slot else None
-
-    def save_timelines(self, timelines: Sequence[tuple[RequestId, str]]) -> None:
-        try:
-            with self._database:
-                self._database.executemany(
-                    "INSERT OR REPLACE INTO timelines VALUES (?, ?)", timelines
-                )
-        except sqlite3.Error as error:
-            self._failed(error)
 
     def timeline(self, request_id: RequestId) -> str | None:
         row = self._query("SELECT timeline FROM timelines WHERE request_id = ?", request_id)

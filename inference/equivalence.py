@@ -54,6 +54,13 @@ class Comparison:
     contradictions: tuple[tuple[int, int, str], ...]
 
 
+class AnswerJudge(Protocol):
+    """What the daemon needs of a judge; see ``Judge.compare``."""
+
+    def compare(self, question: str, answers: Sequence[str]) -> Comparison:
+        """Compare every pair."""
+
+
 class Judge:
     """Compares answers to one question."""
 

@@ -14,6 +14,7 @@ that writes past yamux's receive window (which yamux only logs) loses the connec
 """
 
 import logging
+import struct
 from collections.abc import Awaitable, Callable
 from typing import cast
 
@@ -27,6 +28,7 @@ from libp2p.crypto.x25519 import create_new_key_pair as create_noise_key_pair
 from libp2p.custom_types import TProtocol
 from libp2p.io.abc import ReadWriteCloser
 from libp2p.io.exceptions import ConnectionClosedError
+from libp2p.io.utils import read_exactly
 from libp2p.network.connection.raw_connection import RawConnection
 from libp2p.peer.id import ID
 from libp2p.protocol_muxer.multiselect import Multiselect
@@ -35,8 +37,15 @@ from libp2p.protocol_muxer.multiselect_communicator import MultiselectCommunicat
 from libp2p.security.noise.exceptions import PeerIDMismatchesPubkey
 from libp2p.security.noise.transport import PROTOCOL_ID as NOISE_PROTOCOL
 from libp2p.security.noise.transport import Transport as NoiseTransport
+from libp2p.stream_muxer.exceptions import MuxedStreamError
+from libp2p.stream_muxer.yamux.yamux import (
+    DEFAULT_WINDOW_SIZE,
+    TYPE_DATA,
+    YAMUX_HEADER_FORMAT,
+    Yamux,
+    YamuxStream,
+)
 from libp2p.stream_muxer.yamux.yamux import PROTOCOL_ID as YAMUX_PROTOCOL
-from libp2p.stream_muxer.yamux.yamux import Yamux, YamuxStream
 
 from p2p.errors import BadFrame, P2PError, TransportBroken, WrongPeer
 
@@ -44,7 +53,7 @@ FRAMES_PROTOCOL = TProtocol("/qnode/frames/1")
 
 HANDSHAKE_BYTES_MAX = 16 * 1024
 NEGOTIATION_BYTES_MAX = 4 * 1024
-# Our yamux never grants more than about 1 MiB (see `_BoundedYamux.rtt`), so an honest peer can't
+# Our yamux never grants more than a window of 256 KiB (see `_LinkStream`), so an honest peer can't
 # have more than that on its way while our reader waits for its turn.
 UNREAD_BYTES_MAX = 4 * 1024 * 1024
 READ_BYTES = 64 * 1024
@@ -53,6 +62,9 @@ READ_BYTES = 64 * 1024
 WRITE_BYTES = 65_519 - 12
 # yamux has no event for a window that opens; this is how often it looks itself.
 _WINDOW_POLL_S = 0.01
+# The sender is told of what was read when this much of its window is used up. libp2p would tell it
+# after every read, which makes a second message of nearly every message.
+_CREDIT_BYTES = DEFAULT_WINDOW_SIZE // 2
 
 # Without a handler of its own, libp2p's logger would fall through to logging's last resort and
 # write warnings to the terminal. Whoever wants them attaches a handler or sets LIBP2P_DEBUG.
@@ -143,7 +155,7 @@ class Link:
     async def open_stream(self) -> "Stream":
         """Return our stream to the other side, the frame protocol agreed on."""
         try:
-            stream = _LinkStream(await self._muxer.open_stream())
+            stream = _LinkStream(self._muxer, await self._muxer.open_stream())
             await _negotiate(stream, FRAMES_PROTOCOL, initiator=True)
         except Exception as error:
             raise TransportBroken(f"no stream to the peer: {describe(error)}") from error
@@ -152,7 +164,8 @@ class Link:
     async def accept_stream(self) -> "Stream":
         """Return the other side's stream to us, the frame protocol agreed on."""
         try:
-            stream = _LinkStream(cast(YamuxStream, await self._muxer.accept_stream()))
+            accepted = cast(YamuxStream, await self._muxer.accept_stream())
+            stream = _LinkStream(self._muxer, accepted)
             await _negotiate(stream, FRAMES_PROTOCOL, initiator=False)
         except Exception as error:
             raise TransportBroken(f"no stream from the peer: {describe(error)}") from error
@@ -226,18 +239,23 @@ class _TcpStream(ReadWriteCloser):
 
 
 class _LinkStream(ReadWriteCloser):
-    """A yamux stream with exact, bounded reads for the negotiation and free ones after it."""
+    """A yamux stream with exact, bounded reads for the negotiation and free ones after it.
 
-    def __init__(self, stream: YamuxStream) -> None:
+    One task reads and one task writes, so that the locks of `YamuxStream` are not needed.
+    """
+
+    def __init__(self, muxer: "_BoundedYamux", stream: YamuxStream) -> None:
+        self._muxer = muxer
         self._stream = stream
         self._buffer = bytearray()
+        self._uncredited_bytes = 0
 
     async def read(self, n: int | None = None) -> bytes:
         wanted = 1 if n is None else n
         if wanted > NEGOTIATION_BYTES_MAX:
             raise ConnectionClosedError("a message of the negotiation is too long")
         while len(self._buffer) < wanted:
-            self._buffer += await self._stream.read(READ_BYTES)
+            self._buffer += await self._receive()
         data = bytes(self._buffer[:wanted])
         del self._buffer[:wanted]
         return data
@@ -246,7 +264,16 @@ class _LinkStream(ReadWriteCloser):
         if self._buffer:
             data, self._buffer = bytes(self._buffer), bytearray()
             return data
-        return await self._stream.read(READ_BYTES)
+        return await self._receive()
+
+    async def _receive(self) -> bytes:
+        data = await self._muxer.receive(self._stream)
+        self._uncredited_bytes += len(data)
+        if self._uncredited_bytes >= _CREDIT_BYTES:
+            credit, self._uncredited_bytes = self._uncredited_bytes, 0
+            self._stream.recv_window += credit
+            await self._stream.send_window_update(credit)
+        return data
 
     async def write(self, data: bytes) -> None:
         # Within the window only: without one, yamux gives up after five seconds, which is sooner
@@ -256,7 +283,7 @@ class _LinkStream(ReadWriteCloser):
             while self._stream.send_window <= 0 and not self._stream.send_closed:  # noqa: ASYNC110
                 await trio.sleep(_WINDOW_POLL_S)
             size = max(1, min(len(view), WRITE_BYTES, self._stream.send_window))
-            await self._stream.write(bytes(view[:size]))
+            await self._muxer.send(self._stream, bytes(view[:size]))
             view = view[size:]
 
     async def close(self) -> None:
@@ -269,10 +296,32 @@ class _LinkStream(ReadWriteCloser):
 class _BoundedYamux(Yamux):
     """yamux that holds its peer to a window, and never writes unasked."""
 
-    def rtt(self) -> float:
-        # The receive window doubles (up to 16 MiB) whenever it was used up within four round
-        # trips. A round trip this short never matches, so windows stay where they start.
-        return 1e-9
+    async def receive(self, stream: YamuxStream) -> bytes:
+        """What has arrived on the stream, at most `READ_BYTES`, waiting for it.
+
+        Unlike `YamuxStream.read` it gives no credit and neither locks nor grows anything.
+        """
+        key = stream.stream_id
+        while not self.event_shutting_down.is_set() and key in self.stream_events:
+            if buffer := self.stream_buffers.get(key):
+                data = bytes(buffer[:READ_BYTES])
+                del buffer[:READ_BYTES]
+                return data
+            if stream.closed or stream.recv_closed or stream.reset_received:
+                break
+            event = self.stream_events[key]
+            await event.wait()
+            if self.stream_events.get(key) is event:
+                self.stream_events[key] = trio.Event()
+        return await self.read_stream(key, READ_BYTES)  # raises what became of the stream
+
+    async def send(self, stream: YamuxStream, chunk: bytes) -> None:
+        """One frame, no longer than the peer's window."""
+        if stream.closed or stream.send_closed:
+            raise MuxedStreamError("the stream is closed")
+        stream.send_window -= len(chunk)
+        header = struct.pack(YAMUX_HEADER_FORMAT, 0, TYPE_DATA, 0, stream.stream_id, len(chunk))
+        await self._write_frame(header + chunk)
 
     async def _measure_rtt_loop(self) -> None:
         # The answer to a ping is written by the task that reads. With both sides in the middle of
@@ -280,12 +329,24 @@ class _BoundedYamux(Yamux):
         # heartbeats go through the outbox instead.
         return
 
+    async def _write_frame(self, data: bytes) -> None:
+        # As libp2p's, without the description of each frame for a log that nobody reads.
+        try:
+            self._write_lock.acquire_nowait()
+        except trio.WouldBlock:
+            await self._write_lock.acquire()
+        try:
+            await self.secured_conn.write(data)
+        finally:
+            self._write_lock.release()
+
     async def _read_data_body(self, length: int) -> bytes:
+        # Without libp2p's own timeout for each frame: heartbeats notice a peer that stops.
         unread = sum(len(buffer) for buffer in self.stream_buffers.values())
         if unread + length > UNREAD_BYTES_MAX:
             # The one error on which yamux's reader closes the connection rather than go on.
             raise trio.TooSlowError
-        return await super()._read_data_body(length)
+        return await read_exactly(self.secured_conn, length)
 
 
 async def _negotiate(stream: ReadWriteCloser, protocol: TProtocol, initiator: bool) -> None:

@@ -96,6 +96,13 @@ class Inbox:
         await trio.lowlevel.cancel_shielded_checkpoint()
         return event
 
+    async def get_some(self, most: int) -> list[Event]:
+        """As `get`, but all that is queued, at most so many events; at least one."""
+        events = [await self.get()]
+        while self._turns and len(events) < most and self._failure is None:
+            events.append(self._pop())
+        return events
+
     def bytes_held(self, public_key: bytes) -> int:
         """Bytes of that peer's frames in the queue, overhead included."""
         queue = self._queues.get(public_key)

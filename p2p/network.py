@@ -148,6 +148,10 @@ class PeerNetwork:
         """
         return await self._inbox.get()
 
+    async def receive_some(self, most: int) -> list[Event]:
+        """As `receive`, but all that has arrived, at most so many events; at least one."""
+        return await self._inbox.get_some(most)
+
     def peers(self) -> list[PeerStatus]:
         """Return a snapshot of each member but ourselves, sorted by name, then key."""
         statuses = [peer.status() for peer in self._peers.values()]

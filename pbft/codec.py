@@ -12,6 +12,7 @@ against its annotation, and finally encodes the result again and compares the by
 
 from collections.abc import Callable, Sequence
 from enum import StrEnum
+from operator import attrgetter
 from typing import Any, NoReturn, TypeVar, get_origin
 
 import cbor2
@@ -203,9 +204,29 @@ def _make_encoder(annotation: Any) -> _Encoder:
 
         return encode_alternative
     if (hints := field_types(bare)) is not None:
-        encoders = [(name, _encoder(hint)) for name, hint in hints]
-        return lambda value: [encode(getattr(value, name)) for name, encode in encoders]
+        return _record_encoder(hints)
     raise TypeError(f"no encoding for {annotation!r}")
+
+
+def _record_encoder(hints: Sequence[tuple[str, Any]]) -> _Encoder:
+    """Most fields are encoded as they are: one call fetches all of them."""
+    if len(hints) == 1:
+        ((name, hint),) = hints
+        encode_only = _encoder(hint)
+        return lambda value: [encode_only(getattr(value, name))]
+    fetch = attrgetter(*(name for name, _ in hints))
+    encoders = [(position, _encoder(hint)) for position, (_, hint) in enumerate(hints)]
+    changed = [(position, encode) for position, encode in encoders if encode is not _identity]
+    if not changed:
+        return lambda value: list(fetch(value))
+
+    def encode_record(value: Any) -> list[Any]:
+        plain = list(fetch(value))
+        for position, encode in changed:
+            plain[position] = encode(plain[position])
+        return plain
+
+    return encode_record
 
 
 def _make_decoder(annotation: Any) -> _Decoder:

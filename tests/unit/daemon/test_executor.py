@@ -15,7 +15,7 @@ from pbft.digest import DIGEST_ZERO
 from pbft.effects import Stage
 from pbft.events import AnswerDeadline, CatchUp, SealGrace
 from pbft.messages import DecidedSlot, Equivocation
-from pbft.records import Record, RequestAccepted
+from pbft.records import Decided, Record, RequestAccepted
 from pbft.types import ReplicaId, RequestId, SequenceNumber
 from tests.support.forge import D1, D2, commit, request, sign
 from tests.support.founding import decide, founded
@@ -35,12 +35,13 @@ class StubDisk:
     slots: dict[int, DecidedSlot] = field(default_factory=dict)
     timelines: dict[RequestId, str] = field(default_factory=dict)
 
-    def append(self, what: list[Any]) -> None:
+    def append(self, what: list[Any], timelines: Any = None) -> None:
         if self.fails:
             raise StorageFailed("The disk is full.")
-        if isinstance(what[0], effects.Apply):
+        if timelines is not None:
             self.events.append("ledger")
             self.slots.update({apply.sequence_number: apply.slot for apply in what})
+            self.timelines.update(timelines)
         else:
             self.events.append("log")
             self.records += what
@@ -54,10 +55,6 @@ class StubDisk:
 
     def slot(self, number: int) -> DecidedSlot | None:
         return self.slots.get(number)
-
-    def save_timelines(self, timelines: list[tuple[RequestId, str]]) -> None:
-        self.events.append("timelines")
-        self.timelines.update(timelines)
 
 
 @dataclass
@@ -112,8 +109,40 @@ def test_what_is_persisted_is_flushed_before_anything_is_sent(
         effects.Apply(SequenceNumber(1), slot, DIGEST_ZERO),
         effects.Broadcast(VOTE),
     )
-    assert bench.events == ["log", "ledger", "broadcast", "send", "broadcast"]
+    assert bench.events == ["log", "broadcast", "send", "broadcast"]
     assert bench.disk.records == [RECORD, RECORD]
+
+
+def test_the_ledger_follows_with_the_next_flush_or_in_an_idle_moment(
+    bench: Bench, slot: DecidedSlot
+) -> None:
+    """No message waits for it; the next turn's records, a pause and the end each write it, once."""
+    apply = effects.Apply(SequenceNumber(1), slot, DIGEST_ZERO)
+    bench.perform(effects.Persist(RECORD), apply, effects.Broadcast(VOTE))
+    bench.perform(effects.Broadcast(VOTE))
+    assert bench.events == ["log", "broadcast", "broadcast"]
+    bench.perform(effects.Persist(RECORD), effects.Broadcast(VOTE))
+    assert bench.events[3:] == ["log", "ledger", "broadcast"]
+    assert bench.disk.slots == {1: slot}
+    for write_now in (lambda: trio.run(bench.executor.write_ledger), bench.executor.close):
+        bench.disk.slots.clear()
+        bench.perform(apply)
+        assert not bench.disk.slots
+        write_now()
+        assert bench.disk.slots == {1: slot}
+        before = list(bench.events)
+        write_now()
+        assert bench.events == before
+
+
+def test_a_slot_that_waits_for_the_ledger_is_sent_all_the_same(
+    bench: Bench, slot: DecidedSlot
+) -> None:
+    """A peer that is behind gets what was applied, whether it is on disk yet or not."""
+    bench.perform(effects.Apply(SequenceNumber(1), slot, DIGEST_ZERO))
+    bench.perform(effects.SendLedger(ReplicaId(2), SequenceNumber(1), SequenceNumber(1)))
+    assert bench.disk.slots == {}
+    assert bench.network.sent == [(public_key(2), encode(slot))]
 
 
 def test_a_disk_that_fails_silences_the_node(bench: Bench, slot: DecidedSlot) -> None:
@@ -174,15 +203,18 @@ def test_timers_and_models_get_their_effects(bench: Bench) -> None:
 def test_a_reply_finishes_the_request_and_keeps_its_timeline(
     bench: Bench, slot: DecidedSlot
 ) -> None:
-    """The ledger has the slot before whoever waits is woken."""
+    """Whoever waits is woken after the flush; the time line goes where the slot goes."""
     request_id = digest.request_id(slot.batch[0].request.message)
     bench.perform(
         effects.Progress(request_id, Stage.ACCEPTED, ReplicaId(0)),
         effects.Progress(request_id, Stage.DECIDED, ReplicaId(0)),
         effects.Reply(request_id, slot, 0),
         effects.Apply(SequenceNumber(1), slot, DIGEST_ZERO),
+        effects.Persist(Decided(slot)),
     )
-    assert bench.events == ["ledger", "timelines"]
+    trio.run(bench.executor.write_ledger)
+    assert bench.events == ["log", "ledger"]
+    assert bench.disk.slots == {1: slot}
     state = bench.requests.get(request_id)
     assert state is not None
     assert state.decided == slot

@@ -130,8 +130,8 @@ def test_timelines_are_kept_and_replaced(ledger: Ledger) -> None:
     """The last one counts; none is None."""
     key = RequestId(bytes(32))
     assert ledger.timeline(key) is None
-    ledger.save_timelines([(key, "[]")])
-    ledger.save_timelines([(key, "[1]")])
+    ledger.append([], [(key, "[]")])
+    ledger.append([], [(key, "[1]")])
     assert ledger.timeline(key) == "[1]"
 
 

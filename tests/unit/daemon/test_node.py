@@ -97,13 +97,16 @@ def test_events_of_the_node_itself_pass_a_flood_of_the_peers() -> None:
     class Flood:
         received = 0
 
-        async def receive(self) -> Received:
+        async def receive_some(self, most: int) -> list[Received]:
             await trio.lowlevel.checkpoint()
-            self.received += 1
-            return Received(key, frame)
+            self.received += most
+            return [Received(key, frame)] * most
 
     class Executor:
         async def perform(self, _turn: Any) -> None:
+            await trio.lowlevel.checkpoint()
+
+        async def write_ledger(self) -> None:
             await trio.lowlevel.checkpoint()
 
     flood, executor = Flood(), Executor()

@@ -358,6 +358,32 @@ async def test_a_flood_on_a_stream_nobody_reads_ends_the_connection() -> None:
         assert UNREAD_BYTES_MAX - 60_000 < sent < UNREAD_BYTES_MAX + 16 * 1024 * 1024
 
 
+async def test_small_reads_give_no_credit_one_by_one() -> None:
+    """The reader tells the sender of what it has read when half a window is used up, not after
+    every frame: that would make a second message of each."""
+    async with lone_node() as (network, _, theirs):
+        windows: list[int] = []
+
+        async def script(link: Link) -> None:
+            out, back = await shake_hands(link, theirs)
+            stream = out._stream._stream  # type: ignore[attr-defined]  # of yamux
+            for _ in range(40):
+                before = stream.send_window
+                await out.write(encode_frame(Kind.DATA, bytes(1_000)))
+                await until_true(lambda: network.peers()[0].frames_in == len(windows) + 1)
+                windows.append(before - stream.send_window)
+            while True:
+                await back.read()
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(play, network, theirs, script)
+            with trio.fail_after(PATIENCE_S):
+                await until_up(network, theirs.public)
+                await until_true(lambda: len(windows) == 40)
+            nursery.cancel_scope.cancel()
+    assert windows == [1_005] * 40
+
+
 async def test_windows_stay_small_between_honest_nodes() -> None:
     """yamux's windows do not grow to 16 MiB: what an honest peer has under way is bounded."""
     async with lone_node() as (network, _, theirs):

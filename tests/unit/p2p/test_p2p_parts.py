@@ -376,6 +376,23 @@ async def test_peers_are_served_in_turns() -> None:
 
 
 @pytest.mark.trio
+async def test_what_has_arrived_is_taken_together() -> None:
+    """At most as many events as asked for, in the order of turns, and none waits for more."""
+    inbox = Inbox(10_000)
+    for number in range(3):
+        inbox.put_frame(b"loud", bytes([number]))
+    inbox.put_frame(b"quiet", b"hello")
+    first = await inbox.get_some(2)
+    assert first == [Received(b"loud", b"\0"), Received(b"quiet", b"hello")]
+    assert await inbox.get_some(100) == [Received(b"loud", b"\1"), Received(b"loud", b"\2")]
+    assert inbox.bytes_held(b"loud") == 0
+    inbox.put_frame(b"loud", b"last")
+    inbox.fail(ValueError("the end"))
+    with pytest.raises(ValueError, match="the end"):
+        await inbox.get_some(100)
+
+
+@pytest.mark.trio
 async def test_the_budget_counts_empty_frames_and_returns_what_is_read() -> None:
     """No number of frames fits for free."""
     inbox = Inbox(3 * EVENT_OVERHEAD_BYTES)
