@@ -5,18 +5,20 @@ is room, so that a flood stays in the peers' own queues (`p2p.inbox`).
 """
 
 from collections import deque
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
 import trio
 
 from daemon.executor import Executor
+from daemon.roster import Roster
 from p2p.network import Event as NetworkEvent
 from p2p.network import PeerDown, PeerNetwork, PeerUp, Received
 from pbft import effects, events
 from pbft.codec import decode
 from pbft.errors import Malformed
+from pbft.messages import EndorsedChange
+from pbft.state import State
 from pbft.types import ReplicaId, SequenceNumber, View
 
 EVENTS_PER_TURN_MAX = 128
@@ -44,15 +46,26 @@ class StateMachine(Protocol):
     @property
     def primary(self) -> ReplicaId: ...
 
+    @property
+    def me(self) -> ReplicaId | None: ...
+
+    @property
+    def takes_part(self) -> bool: ...
+
+    @property
+    def state(self) -> State: ...
+
+    @property
+    def changes(self) -> tuple[EndorsedChange, ...]: ...
+
     def step(self, event: events.Event) -> list[effects.Effect]: ...
 
 
 class Consensus:
     """Drives a replica over the network, the disk and the models."""
 
-    def __init__(self, replicas: Mapping[bytes, ReplicaId]) -> None:
-        """`replicas` maps members' public keys to their numbers."""
-        self._replicas = replicas
+    def __init__(self, roster: Roster) -> None:
+        self._roster = roster
         self._events: deque[events.Event | _FromPeers] = deque()
         self._arrived = trio.Event()
         self._peer_events_waiting = 0
@@ -63,11 +76,11 @@ class Consensus:
         self._events.append(event)
         self._arrived.set()
 
-    async def run(self, me: ReplicaId, replica: StateMachine, executor: Executor) -> None:
+    async def run(self, replica: StateMachine, executor: Executor) -> None:
         """Steps the replica until cancelled; each turn takes all that has arrived."""
-        for other in self._replicas.values():
-            if other != me:
-                self.put(events.PeerDown(other))
+        for member in self._roster.members:
+            if member.replica != replica.me:
+                self.put(events.PeerDown(member.replica))
         self.put(events.Started())
         while True:
             await self._arrived.wait()
@@ -102,7 +115,7 @@ class Consensus:
 
     def _event(self, happened: NetworkEvent, executor: Executor) -> events.Event | None:
         """What the replica is told of it; None for what is no message or comes from no member."""
-        source = self._replicas.get(happened.public_key)
+        source = self._roster.replica(happened.public_key)
         if source is None:
             return None
         match happened:

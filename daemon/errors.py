@@ -4,7 +4,8 @@
     ├── UsageError (2)            the operator's: a file, an option or a setting is wrong
     │   └── AlreadyRunning        another process uses the data folder, the port or the key
     ├── StorageFailed (2)         nobody's: the disk is full or broken
-    └── NodeUnreachable (3)       nobody's: no node answers at the address
+    ├── NodeUnreachable (3)       nobody's: no node answers at the address
+    └── Left (0)                  nobody's: the members let this node go
 
 The command line prints the sentence and exits with the code; no traceback. Anything else that
 escapes is a bug.
@@ -31,3 +32,7 @@ class StorageFailed(QnodeError):
 
 class NodeUnreachable(QnodeError):
     exit_code = 3
+
+
+class Left(QnodeError):
+    exit_code = 0

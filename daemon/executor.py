@@ -10,28 +10,30 @@ nothing else to do. No message depends on it, and after a crash the log brings b
 
 import logging
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import trio
 
 from daemon.modelwork import ModelWork
 from daemon.requests import RequestBook
+from daemon.roster import Roster
 from daemon.storage import Ledger, RecordLog
 from daemon.timers import Timers
 from p2p.network import PeerNetwork
 from pbft import effects
 from pbft.codec import encode
 from pbft.events import AnswerDeadline, Timer
-from pbft.evidence import Evidence
-from pbft.membership import Membership
-from pbft.messages import WireMessage
+from pbft.evidence import accused, kind_of
+from pbft.messages import EpochCertificate, Evidence, WireMessage
 from pbft.records import Record
 from pbft.types import ReplicaId, RequestId, SequenceNumber
 
 log = logging.getLogger("qnode.consensus")
 
 EVIDENCE_MAX = 1_024
+EPOCHS_AT_ONCE_MAX = 32
+"""Proofs of epochs sent in answer to one request; the receiver asks on."""
 
 
 @dataclass(slots=True)
@@ -47,7 +49,7 @@ class Executor:
 
     def __init__(
         self,
-        membership: Membership,
+        roster: Roster,
         network: PeerNetwork,
         record_log: RecordLog,
         ledger: Ledger,
@@ -55,7 +57,7 @@ class Executor:
         models: ModelWork,
         requests: RequestBook,
     ) -> None:
-        self._membership = membership
+        self._roster = roster
         self._network = network
         self._record_log = record_log
         self._ledger = ledger
@@ -65,11 +67,15 @@ class Executor:
         self._applied: list[effects.Apply] = []
         self._timelines: list[tuple[RequestId, str]] = []
         self.seen = Observations(Counter(), [])
+        self.retired = trio.Event()
+        """This node has left the network, and the others need it no more."""
+        self.on_change_noted: Callable[[effects.ChangeNoted], None] = lambda _: None
 
     async def perform(self, turn: Sequence[effects.Effect]) -> None:
         """Performs the effects of one turn; raises `StorageFailed` before anything is sent."""
         compacted: tuple[Record, ...] | None = None
         records: list[Record] = []
+        epochs: list[EpochCertificate] = []
         for effect in turn:
             match effect:
                 case effects.Persist(record):
@@ -77,10 +83,12 @@ class Executor:
                 case effects.Compact(live):
                     compacted = live  # holds all that matters of the records before it
                     records.clear()
+                case effects.RecordEpoch(certificate):
+                    epochs.append(certificate)
         if compacted is not None:
-            await trio.to_thread.run_sync(self._compact_now, turn, compacted, records)
-        elif records:
-            await trio.to_thread.run_sync(self._write_now, records)
+            await trio.to_thread.run_sync(self._compact_now, turn, compacted, records, epochs)
+        elif records or epochs:
+            await trio.to_thread.run_sync(self._write_now, records, epochs)
         for effect in turn:
             self._perform(effect)
 
@@ -89,24 +97,29 @@ class Executor:
         if self._applied or self._timelines:
             await trio.to_thread.run_sync(self._write_ledger_now)
 
-    def _write_now(self, records: list[Record]) -> None:
-        self._record_log.append(records)
-        self._write_ledger_now()
+    def _write_now(self, records: list[Record], epochs: list[EpochCertificate]) -> None:
+        if records:
+            self._record_log.append(records)
+        self._write_ledger_now(epochs)
 
     def _compact_now(
-        self, turn: Sequence[effects.Effect], compacted: tuple[Record, ...], records: list[Record]
+        self,
+        turn: Sequence[effects.Effect],
+        compacted: tuple[Record, ...],
+        records: list[Record],
+        epochs: list[EpochCertificate],
     ) -> None:
         """The ledger goes first: the log is about to forget what the ledger must hold."""
         self._applied += [effect for effect in turn if isinstance(effect, effects.Apply)]
-        self._write_ledger_now()
+        self._write_ledger_now(epochs)
         self._ledger.flush()
         self._record_log.replace([*compacted, *records])
 
-    def _write_ledger_now(self) -> None:
+    def _write_ledger_now(self, epochs: Sequence[EpochCertificate] = ()) -> None:
         applied, self._applied = self._applied, []
         timelines, self._timelines = self._timelines, []
-        if applied or timelines:
-            self._ledger.append(applied, timelines)
+        if applied or timelines or epochs:
+            self._ledger.append(applied, timelines, epochs)
 
     def close(self) -> None:
         """At the end, when nothing is performed any more: nothing waits in memory."""
@@ -126,13 +139,16 @@ class Executor:
                 self._models.infer(effect)
             case effects.CompareAnswers():
                 self._models.compare(effect)
-            case effects.Reply(request_id, slot, index):
-                timeline = self._requests.on_reply(request_id, slot, index)
-                self._timelines.append((request_id, timeline))
+            case effects.Reply():
+                timeline = self._requests.on_reply(effect)
+                self._timelines.append((effect.request_id, timeline))
             case effects.Apply():
                 self._applied.append(effect)
-            case effects.SendLedger(replica, first, last):
-                self._send_ledger(replica, first, last)
+            case effects.SendLedger():
+                self._send_ledger(effect)
+            case effects.MembersChanged(members):
+                self._roster.update(members)
+                self._network.set_members(self._roster.peers())
             case _:
                 self._tell(effect)
 
@@ -148,9 +164,13 @@ class Executor:
                 log.debug("refused a message of replica %d: %s", source, reason)
             case effects.Report(evidence):
                 self._report(evidence)
+            case effects.ChangeNoted():
+                self.on_change_noted(effect)
+            case effects.Retired():
+                self.retired.set()
 
     def _send(self, replica: ReplicaId, message: WireMessage) -> None:
-        public_key = self._membership.public_key(replica)
+        public_key = self._roster.public_key(replica)
         if public_key is not None:
             self._network.send(public_key, encode(message))
 
@@ -159,14 +179,18 @@ class Executor:
         if isinstance(timer, AnswerDeadline):
             self._models.stop_inference(timer.request_id, timer.attempt)
 
-    def _send_ledger(self, replica: ReplicaId, first: int, last: int) -> None:
+    def _send_ledger(self, wanted: effects.SendLedger) -> None:
+        for certificate in self._ledger.epochs(after=wanted.proven)[:EPOCHS_AT_ONCE_MAX]:
+            self._send(wanted.replica, certificate)
         waiting = {apply.sequence_number: apply.slot for apply in self._applied}
-        for number in range(first, last + 1):
+        for number in range(wanted.first, wanted.last + 1):
             slot = waiting.get(SequenceNumber(number)) or self._ledger.slot(number)
             if slot is not None:
-                self._send(replica, slot)
+                self._send(wanted.replica, slot)
 
     def _report(self, evidence: Evidence) -> None:
-        log.warning("replica %d signed two different %s", evidence.replica, evidence.kind)
+        log.warning(
+            "%s is proven faulty: %s", self._roster.name(accused(evidence)), kind_of(evidence)
+        )
         if len(self.seen.evidence) < EVIDENCE_MAX and evidence not in self.seen.evidence:
             self.seen.evidence.append(evidence)

@@ -72,14 +72,19 @@ def write_new(path: Path, text: str, mode: int = 0o644) -> None:
         raise UsageError(f"{path} cannot be written: {error.strerror}.") from None
 
 
-def write_whole(path: Path, text: str) -> None:
+def write_secret(path: Path, text: str) -> None:
+    """Like `write_whole`, for this user's eyes only."""
+    write_whole(path, text, mode=0o600)
+
+
+def write_whole(path: Path, text: str, mode: int = 0o644) -> None:
     """Replaces the file in one step: a reader finds the old text or the new one."""
     try:
         descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name)
         try:
             with os.fdopen(descriptor, "w", encoding="utf-8") as file:
                 file.write(text)
-            Path(temporary).chmod(0o644)
+            Path(temporary).chmod(mode)
             Path(temporary).replace(path)
         except BaseException:
             Path(temporary).unlink(missing_ok=True)

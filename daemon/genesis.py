@@ -23,9 +23,9 @@ from inference.catalog import DEFAULT_EMBEDDER
 from p2p.addresses import parse_dialable
 from pbft.item import Rules
 from pbft.keyring import Verifier
-from pbft.membership import Membership
+from pbft.membership import Member, Membership
 from pbft.policy import Policy
-from pbft.types import MEMBERS_MAX, Epoch
+from pbft.types import MEMBERS_MAX, ReplicaId
 
 FORMAT = "qnode genesis 1"
 
@@ -52,7 +52,12 @@ class Genesis:
 
     @property
     def membership(self) -> Membership:
-        return Membership(Epoch(0), tuple(member.public_key for member in self.members))
+        return Membership.first(
+            tuple(
+                Member(ReplicaId(number), member.name, member.public_key, member.addresses)
+                for number, member in enumerate(self.members)
+            )
+        )
 
     def rules(self, verifier: Verifier) -> Rules:
         return Rules(self.network, self.membership, self.policy, verifier)

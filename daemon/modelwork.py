@@ -23,7 +23,7 @@ from pbft.effects import CompareAnswers, RunInference
 from pbft.events import AnswerReady, AnswersCompared, Event
 from pbft.messages import Answer, Finish
 from pbft.outcome import Contradiction
-from pbft.types import ANSWER_BYTES_MAX, FULL_BP, NAME_BYTES_MAX, ReplicaId, RequestId
+from pbft.types import ANSWER_BYTES_MAX, FULL_BP, NAME_BYTES_MAX, RequestId
 
 log = logging.getLogger("qnode.model")
 
@@ -45,9 +45,13 @@ class ModelWork:
     """The node's own model and judge; results of consensus work go to `deliver` as events."""
 
     def __init__(
-        self, me: ReplicaId, engine: Engine, judge: AnswerJudge, deliver: Callable[[Event], None]
+        self,
+        public_key: bytes,
+        engine: Engine,
+        judge: AnswerJudge,
+        deliver: Callable[[Event], None],
     ) -> None:
-        self._me = me
+        self._public_key = public_key
         self._engine = engine
         self._judge = judge
         self._deliver = deliver
@@ -88,7 +92,7 @@ class ModelWork:
 
     def _seed(self, request_id: RequestId, attempt: int) -> int:
         """Own dice for every replica and attempt: equal models should not echo each other."""
-        material = request_id + attempt.to_bytes(8, "big") + self._me.to_bytes(8, "big")
+        material = request_id + attempt.to_bytes(8, "big") + self._public_key
         return int.from_bytes(sha256(material).digest()[:7], "big")
 
     def stop_inference(self, request_id: RequestId, attempt: int) -> None:
@@ -166,14 +170,14 @@ class ModelWork:
     async def _compare_all(self) -> None:
         async for effect in self._compare_out:
             comparison = await trio.to_thread.run_sync(
-                partial(self._compare, effect.question, effect.answers),
+                partial(self._compare, effect.question, effect.texts),
                 abandon_on_cancel=True,
             )
             self._deliver(
                 AnswersCompared(
                     effect.request_id,
                     effect.attempt,
-                    effect.replicas,
+                    effect.answers,
                     comparison.similarity_bp,
                     tuple(
                         Contradiction(first, second, fit(reason, 256))

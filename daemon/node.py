@@ -6,6 +6,7 @@ last the replica. A node that cannot go on raises a `QnodeError` out of `run`.
 """
 
 import logging
+import secrets
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -17,9 +18,9 @@ import trio
 
 from daemon.config import Config
 from daemon.consensus import Consensus, StateMachine
-from daemon.errors import AlreadyRunning, QnodeError, UsageError
+from daemon.errors import AlreadyRunning, Left, QnodeError, UsageError
 from daemon.executor import Executor
-from daemon.files import write_whole
+from daemon.files import write_secret, write_whole
 from daemon.genesis import Genesis, read_genesis
 from daemon.http.server import HttpServer
 from daemon.identity import load_key
@@ -28,7 +29,8 @@ from daemon.modelwork import ModelWork
 from daemon.peers import keep_peers, read_peers
 from daemon.queries import Queries
 from daemon.requests import RequestBook
-from daemon.storage import DataFolder, Ledger, RecordLog
+from daemon.roster import Roster
+from daemon.storage import DataFolder, Ledger, RecordLog, Recovered
 from daemon.timers import Timers
 from inference.catalog import default_cache_dir
 from inference.embedding import EmbedderSettings, load_embedder
@@ -36,9 +38,11 @@ from inference.engine import Engine, EngineSettings, load_engine
 from inference.equivalence import AnswerJudge, Judge
 from inference.errors import ModelUnavailable
 from p2p.errors import CallerFault, DuplicateKey
-from p2p.network import Member, NetworkSettings, PeerNetwork, open_network
+from p2p.network import NetworkSettings, PeerNetwork, open_network
 from pbft.context import Configuration
 from pbft.events import TimerFired
+from pbft.execution import Tip
+from pbft.membership import Membership
 from pbft.messages import Request
 from pbft.records import Record, RequestAccepted
 from pbft.replica import Replica
@@ -57,7 +61,7 @@ class Models:
     judge: AnswerJudge
 
 
-async def load_models(config: Config, genesis: Genesis, _me: ReplicaId) -> Models:
+async def load_models(config: Config, genesis: Genesis, _me: ReplicaId | None) -> Models:
     """The models that the configuration and the genesis file name; `UsageError` if one of them
     can't be had."""
     began = time.monotonic()
@@ -89,60 +93,105 @@ class Parts:
     wrap_replica: Callable[[Replica, Configuration, Ed25519Keyring], StateMachine] = (
         lambda replica, _configuration, _keyring: replica
     )
-    load_models: Callable[[Config, Genesis, ReplicaId], Awaitable[Models]] = load_models
+    load_models: Callable[[Config, Genesis, ReplicaId | None], Awaitable[Models]] = load_models
     beside: Callable[[Queries], Awaitable[None]] = _nothing
     """Runs in the node's nursery once the node answers questions."""
 
 
-async def run(config: Config, parts: Parts | None = None) -> None:
-    """Run a node until cancelled."""
-    async with open_node(config, parts or Parts()) as serve:
+async def run(config: Config, parts: Parts | None = None, *, join: bool = False) -> None:
+    """Run a node until cancelled. With `join` it need not be a member yet: it follows the ledger
+    until the members let it in."""
+    async with open_node(config, parts or Parts(), join=join) as serve:
         await serve()
 
 
 @asynccontextmanager
-async def open_node(config: Config, parts: Parts) -> AsyncIterator[Callable[[], Any]]:
+async def open_node(
+    config: Config, parts: Parts, *, join: bool = False
+) -> AsyncIterator[Callable[[], Any]]:
     genesis = read_genesis(config.genesis)
     key = load_key(config.key)
-    me = find_member(genesis, key.public_key().public_bytes_raw(), config)
+    public_key = key.public_key().public_bytes_raw()
     async with AsyncExitStack() as stack:
         folder = DataFolder(config.data)
         stack.callback(folder.close)
-        record_log = RecordLog(folder.path / "consensus.log", genesis.network)
-        stack.callback(record_log.close)
         ledger = Ledger(folder.path / "ledger.sqlite")
         stack.callback(ledger.close)
-        if record_log.recovered.torn_bytes:
-            log.warning(
-                "cut %d bytes of an unfinished record off the log; nothing sent depended on it",
-                record_log.recovered.torn_bytes,
-            )
-        keyring = Ed25519Keyring(key)
-        network = await stack.enter_async_context(_open_network(config, genesis, key))
-        node = Node(config, genesis, me, keyring, record_log, ledger, network, parts)
-        server = await stack.enter_async_context(HttpServer.open(config.http, node.queries))
+        tip = ledger.tip()
+        membership = tip.state.membership if tip.state else genesis.membership
+        check_member(membership, public_key, config, join=join)
+        record_log = RecordLog(
+            folder.path / "consensus.log",
+            genesis.network,
+            height=ledger.height,
+            may_forget=membership.n > membership.quorum,
+        )
+        stack.callback(record_log.close)
+        _tell_what_was_recovered(record_log.recovered)
+        roster = Roster(membership.members)
+        for certificate in ledger.epochs():
+            roster.learn(certificate.membership.members)
+        roster.learn(genesis.membership.members)
+        network = await stack.enter_async_context(_open_network(config, genesis, key, roster))
+        node = Node(
+            config, genesis, Ed25519Keyring(key), public_key, record_log, ledger, tip, roster,
+            network, parts,
+        )  # fmt: skip
+        server = await stack.enter_async_context(
+            HttpServer.open(config.http, node.queries, write_operator_token(config))
+        )
+        me = membership.replica_of(public_key)
         log.info(
-            "%s is member %d of %d of %s; asks and answers at %s, peers at %s",
-            config.name, me, genesis.membership.n, genesis.network_name, server.url,
-            ", ".join(network.addresses),
+            "%s is %s of %s; asks and answers at %s, peers at %s",
+            config.name,
+            "no member yet" if me is None else f"member {me} of {membership.n}",
+            genesis.network_name, server.url, ", ".join(network.addresses),
         )  # fmt: skip
         write_addresses(config, server.url, network.addresses)
         yield node.serve
 
 
-def find_member(genesis: Genesis, public_key: bytes, config: Config) -> ReplicaId:
-    for replica, member in enumerate(genesis.members):
-        if member.public_key == public_key:
-            return ReplicaId(replica)
+def check_member(membership: Membership, public_key: bytes, config: Config, *, join: bool) -> None:
+    if join or membership.replica_of(public_key) is not None:
+        return
+    if membership.epoch:
+        raise UsageError(
+            f"The key {config.key} is not one of the {membership.n} members (epoch "
+            f"{membership.epoch}): this node has left, or was replaced. Add --join if the members "
+            "are about to let it in."
+        )
     raise UsageError(
-        f"The key {config.key} is not one of the {len(genesis.members)} members in "
-        f"{config.genesis}; add this node's member.json and make the genesis file again, or use "
-        "the right key."
+        f"The key {config.key} is not one of the {membership.n} members in {config.genesis}. Use "
+        "the right key; or, if the network runs already, let a member run `qnode members propose "
+        "join` with this node's member.json, and start this node with --join."
     )
 
 
+def _tell_what_was_recovered(recovered: Recovered) -> None:
+    if recovered.lost:
+        log.warning(
+            "%s. It was set aside; this node votes again when the others have begun a new epoch "
+            "for it",
+            recovered.lost,
+        )
+    if recovered.torn_bytes:
+        log.warning(
+            "cut %d bytes of an unfinished record off the log; nothing sent depended on it",
+            recovered.torn_bytes,
+        )
+
+
+def write_operator_token(config: Config) -> str:
+    """A secret in the data folder: who can read it may speak as this node's operator."""
+    token = secrets.token_hex(32)
+    write_secret(config.data / "operator.token", token + "\n")
+    return token
+
+
 @asynccontextmanager
-async def _open_network(config: Config, genesis: Genesis, key: Any) -> AsyncIterator[PeerNetwork]:
+async def _open_network(
+    config: Config, genesis: Genesis, key: Any, roster: Roster
+) -> AsyncIterator[PeerNetwork]:
     settings = NetworkSettings(
         network_id=genesis.network,
         listen=config.p2p.listen,
@@ -151,9 +200,8 @@ async def _open_network(config: Config, genesis: Genesis, key: Any) -> AsyncIter
         mdns=config.p2p.mdns,
         duplicate_refusals_needed=genesis.membership.f + 1,
     )
-    members = [Member(m.public_key, m.name, m.addresses) for m in genesis.members]
     try:
-        async with open_network(settings, key, members) as network:
+        async with open_network(settings, key, roster.peers()) as network:
             yield network
     except CallerFault as error:
         raise UsageError(str(error)) from None
@@ -175,49 +223,52 @@ class Node:
         self,
         config: Config,
         genesis: Genesis,
-        me: ReplicaId,
         keyring: Ed25519Keyring,
+        public_key: bytes,
         record_log: RecordLog,
         ledger: Ledger,
+        tip: Tip,
+        roster: Roster,
         network: PeerNetwork,
         parts: Parts,
     ) -> None:
         self._config = config
         self._genesis = genesis
-        self._me = me
+        self._public_key = public_key
         self._record_log = record_log
         self._ledger = ledger
+        self._roster = roster
         self._network = network
         self._parts = parts
-        configuration = Configuration(genesis.network, me, genesis.membership, genesis.policy)
+        configuration = Configuration(
+            genesis.network, public_key, genesis.membership, genesis.policy
+        )
         records = record_log.recovered.records
-        tip = ledger.tip()
         self._replica = parts.wrap_replica(
             Replica(configuration, keyring, records, tip), configuration, keyring
         )
-        replicas = {m.public_key: ReplicaId(i) for i, m in enumerate(genesis.members)}
-        self._consensus = Consensus(replicas)
+        self._consensus = Consensus(roster)
         self._timers = Timers(lambda timer: self._consensus.put(TimerFired(timer)))
         self._requests = RequestBook()
         self.queries = Queries(
             config=config,
             genesis=genesis,
-            me=me,
+            roster=roster,
             replica=self._replica,
             consensus=self._consensus,
             requests=self._requests,
             ledger=ledger,
             network=network,
-            last_number=_last_number(records, tip.requests, me),
+            last_number=_last_number(records, tip.requests, self._replica.me),
         )
 
     async def serve(self) -> None:
         """Load the models, then take part, until cancelled."""
-        loaded = await self._parts.load_models(self._config, self._genesis, self._me)
+        loaded = await self._parts.load_models(self._config, self._genesis, self._replica.me)
         engine = loaded.engine
-        models = ModelWork(self._me, engine, loaded.judge, self._consensus.put)
+        models = ModelWork(self._public_key, engine, loaded.judge, self._consensus.put)
         executor = Executor(
-            self._genesis.membership,
+            self._roster,
             self._network,
             self._record_log,
             self._ledger,
@@ -229,12 +280,18 @@ class Node:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._timers.run)
                 nursery.start_soon(models.run)
-                nursery.start_soon(self._consensus.run, self._me, self._replica, executor)
+                nursery.start_soon(self._consensus.run, self._replica, executor)
                 nursery.start_soon(self._consensus.listen, self._network, executor)
                 nursery.start_soon(keep_peers, self._config.data / PEERS_FILE, self._network)
                 self.queries.ready(engine, models, executor)
                 log.info("ready: %s on %s", engine.model, engine.device)
                 nursery.start_soon(self._parts.beside, self.queries)
+                await executor.retired.wait()
+                raise Left(
+                    f"{self._config.name} is no member any more (epoch "
+                    f"{self._replica.state.membership.epoch}); what it has of the ledger is in "
+                    f"{self._config.data}."
+                )
         except* DuplicateKey as group:
             raise AlreadyRunning(str(group.exceptions[0])) from None
         except* QnodeError as group:
@@ -247,7 +304,9 @@ async def _in_thread(function: Callable[[], Any]) -> Any:
     return await trio.to_thread.run_sync(function, abandon_on_cancel=True)
 
 
-def _last_number(records: tuple[Record, ...], decided: tuple[Request, ...], me: ReplicaId) -> int:
+def _last_number(
+    records: tuple[Record, ...], decided: tuple[Request, ...], me: ReplicaId | None
+) -> int:
     """Greatest number of our own requests so far: numbers must not repeat if the clock went
     back."""
     accepted = [r.request.message for r in records if isinstance(r, RequestAccepted)]

@@ -12,8 +12,11 @@ from daemon.config import Config
 from daemon.consensus import Consensus, StateMachine
 from daemon.executor import Executor
 from daemon.genesis import Genesis
+from daemon.governance import Governance
 from daemon.modelwork import ModelWork
+from daemon.queryerror import QueryError
 from daemon.requests import RequestBook, RequestState
+from daemon.roster import Roster
 from daemon.storage import Ledger
 from daemon.transparency import describe, ratio
 from inference.engine import Engine, GenerationRequest
@@ -24,27 +27,31 @@ from pbft import certificate as certificates
 from pbft import digest
 from pbft.certificate import Certificate
 from pbft.effects import Stage
+from pbft.errors import InvariantViolation
 from pbft.events import Submitted
-from pbft.evidence import Evidence
-from pbft.item import request_fault
-from pbft.messages import AnswerCommitment, Commit, Kind, Prepare, PrePrepare, Request, Seal
+from pbft.evidence import accused, kind_of, signatures_of
+from pbft.item import merit, request_fault
+from pbft.membership import Membership
+from pbft.messages import (
+    AnswerCommitment,
+    Commit,
+    DecidedSlot,
+    Evidence,
+    Item,
+    Kind,
+    Prepare,
+    PrePrepare,
+    Request,
+    Seal,
+)
+from pbft.policy import Policy
+from pbft.reputation import WEIGHT_INITIAL
 from pbft.types import ReplicaId, RequestId
 
 log = logging.getLogger("qnode.queries")
 
 TOKENS_DEFAULT = 512
 """Enough for a reasoning model to think about a short question; most answers end far earlier."""
-
-
-class QueryError(Exception):
-    """The query has no answer. `status` is the HTTP status, `code` a constant word, `str()` a
-    sentence with a next step."""
-
-    def __init__(self, status: int, code: str, message: str, **details: Any) -> None:
-        super().__init__(message)
-        self.status = status
-        self.code = code
-        self.details = details
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +73,7 @@ class Queries:
         *,
         config: Config,
         genesis: Genesis,
-        me: ReplicaId,
+        roster: Roster,
         replica: StateMachine,
         consensus: Consensus,
         requests: RequestBook,
@@ -76,7 +83,7 @@ class Queries:
     ) -> None:
         self._config = config
         self._genesis = genesis
-        self._me = me
+        self._roster = roster
         self._replica = replica
         self._consensus = consensus
         self._requests = requests
@@ -87,10 +94,12 @@ class Queries:
         self._engine: Engine | None = None
         self._models: ModelWork | None = None
         self._executor: Executor | None = None
+        self.governance = Governance(genesis, replica, consensus, roster, ledger, network)
 
     def ready(self, engine: Engine, models: ModelWork, executor: Executor) -> None:
         """The models are loaded; until now every question is turned away."""
         self._engine, self._models, self._executor = engine, models, executor
+        executor.on_change_noted = self.governance.on_noted
 
     # --- asking --------------------------------------------------------------------------------
 
@@ -105,7 +114,10 @@ class Queries:
         """The certificate of the network's answer, as soon as there is one."""
         state = await self._decided(query)
         self._raise_if_rejected(state)
-        return self._certificate(state.request_id)
+        certificate = self._certificate(state.request_id)
+        if certificate is None:
+            raise _not_found(state.request_id)
+        return certificate
 
     async def _decided(self, query: Query) -> RequestState:
         """The question, submitted and waited for; it may have been rejected."""
@@ -133,15 +145,15 @@ class Queries:
 
     def _submit(self, query: Query) -> RequestState:
         self._models_or_refuse()
-        self._check_quorum()
-        policy = self._genesis.policy
+        me = self._check_quorum()
+        policy = self._policy
         timeout_ms = policy.inference_timeout_ms
         if query.timeout_s is not None:
             timeout_ms = min(timeout_ms, max(100, round(query.timeout_s * 1000)))
         self._last_number = max(self._last_number + 1, time.time_ns() // 1000)
         request = Request(
             network=self._genesis.network,
-            replica=self._me,
+            replica=me,
             number=self._last_number,
             kind=Kind.TEXT,
             prompt=query.question,
@@ -157,15 +169,16 @@ class Queries:
 
     def _patience_s(self, query: Query) -> float:
         """Time to answer, plus what the network itself needs at worst."""
-        policy = self._genesis.policy
+        policy = self._policy
         inference_s = policy.inference_timeout_ms / 1000
         if query.timeout_s is not None:
             inference_s = min(inference_s, query.timeout_s)
-        return inference_s + (policy.seal_grace_ms + 2 * policy.reveal_grace_ms) / 1000 + 10
+        consensus_s = (policy.seal_grace_ms + 2 * policy.reveal_grace_ms) / 1000
+        return policy.attempts_max * (inference_s + consensus_s) + 10
 
     async def _ask_model(self, query: Query) -> dict[str, Any]:
         models = self._models_or_refuse()
-        policy = self._genesis.policy
+        policy = self._policy
         began = time.monotonic()
         timeout_s = policy.inference_timeout_ms / 1000
         if query.timeout_s is not None:
@@ -205,9 +218,25 @@ class Queries:
             raise QueryError(503, "loading", "The model is still loading; ask again in a moment.")
         return self._models
 
-    def _check_quorum(self) -> None:
-        membership = self._genesis.membership
-        reachable = 1 + sum(1 for peer in self._network.peers() if peer.connected)
+    @property
+    def _policy(self) -> Policy:
+        return self._replica.state.policy
+
+    @property
+    def _membership(self) -> Membership:
+        return self._replica.state.membership
+
+    def _check_quorum(self) -> ReplicaId:
+        """This node's number, if it can ask the network."""
+        membership = self._membership
+        me = self._replica.me
+        if me is None:
+            raise QueryError(
+                503,
+                "no_member",
+                "This node is no member yet; ask a member, or ask with mode single.",
+            )
+        reachable = self._reachable()
         if reachable < membership.quorum:
             raise QueryError(
                 503,
@@ -215,6 +244,14 @@ class Queries:
                 f"{reachable} of {membership.n} members are reachable and {membership.quorum} "
                 "are needed to agree; start the others, or ask with mode single.",
             )
+
+        return me
+
+    def _reachable(self) -> int:
+        """How many members, this node among them, can take part in a vote."""
+        keys = {member.public_key for member in self._membership.members}
+        others = sum(1 for p in self._network.peers() if p.connected and p.public_key in keys)
+        return others + (self._replica.me is not None)
 
     def _raise_if_rejected(self, state: RequestState) -> None:
         if state.rejected is not None:
@@ -227,12 +264,14 @@ class Queries:
         state = self._requests.get(request_id)
         if state is not None:
             self._raise_if_rejected(state)
-        if self._find(request_id) is None:
+        attempts, final = self._attempts(request_id)
+        if not final:
             if state is None:
                 raise _not_found(request_id)
             return {
                 "request_id": request_id.hex(),
                 "status": "deciding",
+                "attempt": len(attempts),
                 "stage": str(state.stage) if state.stage else None,
                 "elapsed_s": state.elapsed_ms / 1000,
                 "timeline": self._named(state.timeline_json()),
@@ -242,10 +281,11 @@ class Queries:
             if state
             else json.loads(self._ledger.timeline(request_id) or "[]")
         )
-        certificate = self._certificate(request_id)
+        certificate = self._certify(*_best(attempts))
         decided_ms = [entry["at_ms"] for entry in entries if entry["stage"] == Stage.DECIDED]
         return {
-            **describe(certificate, self._genesis),
+            **describe(certificate, self._membership_of(certificate.epoch)),
+            "attempts": [_outcome(slot, index) for slot, index in attempts],
             "elapsed_s": decided_ms[-1] / 1000 if decided_ms else None,
             "timeline": self._named(entries),
             "evidence": [
@@ -257,24 +297,50 @@ class Queries:
         }
 
     def certificate_text(self, request_id: RequestId) -> str:
-        return certificates.to_text(self._certificate(request_id))
-
-    def _certificate(self, request_id: RequestId) -> Certificate:
-        found = self._find(request_id)
-        if found is None:
+        certificate = self._certificate(request_id)
+        if certificate is None:
             raise _not_found(request_id)
-        return certificates.certify(*found)
+        return certificates.to_text(certificate)
 
-    def _find(self, request_id: RequestId) -> Any:
+    def _certificate(self, request_id: RequestId) -> Certificate | None:
+        """Of the best attempt; None before the last one is decided."""
+        attempts, final = self._attempts(request_id)
+        return self._certify(*_best(attempts)) if final else None
+
+    def _certify(self, slot: DecidedSlot, index: int) -> Certificate:
+        epoch = slot.commits[0].message.epoch
+        epochs = self._ledger.epochs()
+        if epoch > len(epochs):
+            raise QueryError(
+                503,
+                "epoch_unproven",
+                f"The members of epoch {epoch} have not been proven to this node yet; ask again "
+                "in a moment.",
+            )
+        return certificates.certify(slot, index, epochs)
+
+    def _attempts(self, request_id: RequestId) -> tuple[list[tuple[DecidedSlot, int]], bool]:
+        """The decided attempts, and whether the last one is among them."""
         state = self._requests.get(request_id)
-        if state is not None and state.decided is not None:
-            return state.decided, state.index
-        return self._ledger.find(request_id)
+        if state is not None and state.finished.is_set() and state.attempts:
+            in_memory = state.attempts
+            first = in_memory[0][0].batch[in_memory[0][1]]
+            if isinstance(first, Item) and first.attempt == 0:
+                return in_memory, True
+        return self._ledger.attempts(request_id)
+
+    def _membership_of(self, epoch: int) -> Membership:
+        if epoch == self._membership.epoch:
+            return self._membership
+        return self._ledger.epochs()[epoch - 1].membership if epoch else self._genesis.membership
 
     def _named(self, timeline: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        names = [member.name for member in self._genesis.members]
         return [
-            {"at_s": entry["at_ms"] / 1000, "stage": entry["stage"], "by": names[entry["replica"]]}
+            {
+                "at_s": entry["at_ms"] / 1000,
+                "stage": entry["stage"],
+                "by": self._roster.name(entry["replica"]),
+            }
             for entry in timeline
         ]
 
@@ -282,18 +348,19 @@ class Queries:
         return self._executor.seen.evidence if self._executor else []
 
     def _describe_evidence(self, evidence: Evidence) -> dict[str, Any]:
+        signed = signatures_of(evidence)
         return {
-            "name": self._genesis.members[evidence.replica].name,
-            "kind": "equivocation",
-            "message": evidence.kind,
-            "signatures": [evidence.first.signature.hex(), evidence.second.signature.hex()],
+            "name": self._roster.name(accused(evidence)),
+            "kind": kind_of(evidence),
+            "message": type(signed[0].message).__name__,
+            "signatures": [each.signature.hex() for each in signed],
         }
 
     # --- status --------------------------------------------------------------------------------
 
     def status(self) -> dict[str, Any]:
-        membership = self._genesis.membership
-        names = [member.name for member in self._genesis.members]
+        membership = self._membership
+        name_of = self._roster.name
         refused = self._executor.seen.refused if self._executor else {}
         peers = [
             {
@@ -308,20 +375,25 @@ class Queries:
             }
             for peer in self._network.peers()
         ]
-        reachable = 1 + sum(1 for peer in peers if peer["connected"])
+        reachable = self._reachable()
         return {
             "name": self._config.name,
-            "state": "ready" if self._models else "loading",
+            "state": self._state(),
             "network": self._genesis.network_name,
             "network_id": self._genesis.network.hex(),
-            "replica": self._me,
-            "members": names,
+            "replica": self._replica.me,
+            "epoch": membership.epoch,
+            "members": [member.name for member in membership.members],
+            "weights": {
+                member.name: self._replica.state.weight(member.replica) / WEIGHT_INITIAL
+                for member in membership.members
+            },
             "quorum": membership.quorum,
             "faults_tolerated": membership.f,
             "reachable": reachable,
             "can_agree": reachable >= membership.quorum,
             "view": self._replica.view,
-            "primary": names[self._replica.primary],
+            "primary": name_of(self._replica.primary),
             "decided": self._replica.applied,
             "open_requests": self._requests.open_count,
             "model": self._engine.model if self._engine else None,
@@ -329,7 +401,7 @@ class Queries:
             "peers": peers,
             "addresses": list(self._network.addresses),
             "refused": [
-                {"name": names[source], "reason": reason, "count": count}
+                {"name": name_of(source), "reason": reason, "count": count}
                 for (source, reason), count in sorted(refused.items())
             ],
             "connections_refused": dict(self._network.refusals),
@@ -337,12 +409,19 @@ class Queries:
             "uptime_s": round(time.monotonic() - self._started_at, 1),
         }
 
+    def _state(self) -> str:
+        if self._models is None:
+            return "loading"
+        if self._replica.me is None:
+            return "joining"
+        return "ready" if self._replica.takes_part else "recovering"
+
     def models(self) -> dict[str, Any]:
-        policy = self._genesis.policy
+        policy = self._policy
         return {
             "model": self._engine.model if self._engine else None,
             "device": self._engine.device if self._engine else None,
-            "state": "ready" if self._models else "loading",
+            "state": self._state(),
             "embedder": self._genesis.embedder,
             "max_tokens": policy.tokens_max,
             "inference_timeout_s": policy.inference_timeout_ms / 1000,
@@ -352,11 +431,37 @@ class Queries:
 
 
 def _is_about(evidence: Evidence, certificate: Certificate) -> bool:
-    match evidence.first.message:
-        case AnswerCommitment(request_id=request_id) | Seal(request_id=request_id):
-            return request_id == certificate.request_id
+    match signatures_of(evidence)[0].message:
+        case AnswerCommitment() | Seal() as message:
+            return message.request_id == certificate.request_id
         case PrePrepare() | Prepare() | Commit() as vote:
-            return vote.sequence_number == certificate.sequence_number
+            place = (certificate.epoch, certificate.sequence_number)
+            return (vote.epoch, vote.sequence_number) == place
+        case _:
+            return False
+
+
+def _best(attempts: list[tuple[DecidedSlot, int]]) -> tuple[DecidedSlot, int]:
+    """The attempt that is the network's answer."""
+    return max(attempts, key=lambda attempt: merit(_item(*attempt)))
+
+
+def _item(slot: DecidedSlot, index: int) -> Item:
+    entry = slot.batch[index]
+    if not isinstance(entry, Item):
+        raise InvariantViolation("requests point at answers only")
+    return entry
+
+
+def _outcome(slot: DecidedSlot, index: int) -> dict[str, Any]:
+    item = _item(slot, index)
+    return {
+        "attempt": item.attempt,
+        "status": str(item.outcome.status),
+        "agreement_rate": ratio(item.outcome.agreement_rate_bp),
+        "confidence": ratio(item.outcome.confidence_bp),
+        "sequence_number": slot.sequence_number,
+    }
 
 
 def _not_found(request_id: RequestId) -> QueryError:

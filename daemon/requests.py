@@ -8,7 +8,7 @@ from typing import Any
 
 import trio
 
-from pbft.effects import Progress, Stage
+from pbft.effects import Progress, Reply, Stage
 from pbft.messages import DecidedSlot
 from pbft.types import ReplicaId, RequestId
 
@@ -24,8 +24,8 @@ class RequestState:
     started_at: float = field(default_factory=time.time)
     started_monotonic: float = field(default_factory=time.monotonic)
     timeline: list[tuple[int, Stage, ReplicaId]] = field(default_factory=list)
-    decided: DecidedSlot | None = None
-    index: int = 0
+    attempts: list[tuple[DecidedSlot, int]] = field(default_factory=list)
+    """Decided ones, with the item's place in the slot."""
     rejected: str | None = None
     accepted: trio.Event = field(default_factory=trio.Event)
     """On disk here, or rejected."""
@@ -88,11 +88,13 @@ class RequestBook:
         if progress.stage is Stage.ACCEPTED:
             state.accepted.set()
 
-    def on_reply(self, request_id: RequestId, slot: DecidedSlot, index: int) -> str:
-        """Wakes whoever waits; returns the timeline as JSON, to be kept with the ledger."""
-        state = self._state(request_id)
-        state.decided, state.index = slot, index
-        state.finished.set()
+    def on_reply(self, reply: Reply) -> str:
+        """Wakes whoever waits, after the last attempt; returns the timeline as JSON, to be kept
+        with the ledger."""
+        state = self._state(reply.request_id)
+        state.attempts.append((reply.slot, reply.index))
+        if reply.final:
+            state.finished.set()
         return json.dumps(state.timeline_json())
 
     def on_rejected(self, request_id: RequestId, reason: str) -> None:

@@ -21,11 +21,12 @@ from pbft.effects import Apply
 from pbft.errors import Malformed
 from pbft.execution import Tip
 from pbft.history import REMEMBERED_MAX
-from pbft.messages import DecidedSlot, Request
-from pbft.records import RECORD_KINDS, Record
-from pbft.types import MESSAGE_BYTES_MAX, Digest, RequestId, SequenceNumber
+from pbft.messages import DecidedSlot, Entry, EpochCertificate, Item, Request, items
+from pbft.records import RECORD_KINDS, Forgot, Record
+from pbft.state import State
+from pbft.types import MESSAGE_BYTES_MAX, RequestId
 
-_MAGIC = b"qnode log 1\n"
+_MAGIC = b"qnode log 2\n"
 _LENGTH_BYTES = 4
 _CHECKSUM_BYTES = 8
 _HEADER_BYTES = _LENGTH_BYTES + 2 * _CHECKSUM_BYTES
@@ -65,6 +66,8 @@ class Recovered:
     torn_bytes: int
     """Length of an unfinished last record, cut off: it was never flushed, so nothing that
     depended on it was sent."""
+    lost: str = ""
+    """What happened to the log, if it was lost: then its only record is `Forgot`."""
 
 
 class RecordLog:
@@ -72,20 +75,47 @@ class RecordLog:
 
     The length has its own checksum, so that a changed one is not taken for a record that ends
     after the file.
+
+    A damaged log is set aside, and a new one begun that says so: the node may then say nothing in
+    this epoch, and gets back in through a new one (`pbft.membership.Renew`). Likewise a log that is
+    missing although the ledger reaches to `height`. With `may_forget` false, because the others can
+    not go on without this node, that is an error instead.
     """
 
-    def __init__(self, path: Path, network: bytes) -> None:
+    def __init__(
+        self, path: Path, network: bytes, *, height: int = 0, may_forget: bool = False
+    ) -> None:
         self._path = path
         self._prefix = _MAGIC + network
+        self._may_forget = may_forget
         try:
             self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
-            self.recovered = self._recover()
+            try:
+                self.recovered = self._recover(height)
+            except _Damaged as damage:
+                self.recovered = self._begin_anew(damage)
         except OSError as error:
             self._failed(error)
 
-    def _recover(self) -> Recovered:
+    def _begin_anew(self, damage: "_Damaged") -> Recovered:
+        what = f"The log {self._path} {damage}"
+        if not self._may_forget:
+            raise UsageError(
+                f"{what}. Restore the data folder from a backup: the network is too small to go on "
+                "without this node, and a node that forgot what it signed must not go on."
+            )
+        aside = _free_name(self._path)
+        if self._path.stat().st_size > len(self._prefix):
+            # A second name first: at no instant is there no log at all.
+            os.link(self._path, aside)
+        self.replace([Forgot()])
+        return Recovered((Forgot(),), 0, lost=what)
+
+    def _recover(self, height: int) -> Recovered:
         data = self._path.read_bytes()
         if len(data) < len(self._prefix) and self._prefix.startswith(data):
+            if height:
+                raise _Damaged("is missing or empty, though the ledger is not")
             os.ftruncate(self._file, 0)  # new, or a crash before the first flush
             _write_all(self._file, self._prefix)
             os.fsync(self._file)
@@ -138,11 +168,7 @@ class RecordLog:
         return body
 
     def _damaged(self, position: int) -> NoReturn:
-        raise UsageError(
-            f"The log {self._path} is damaged at byte {position}: the disk changed what was "
-            "written. Restore the data folder from a backup, or join with a new key; a node that "
-            "forgot what it signed must not go on."
-        )
+        raise _Damaged(f"is damaged at byte {position}: the disk changed what was written")
 
     def append(self, records: Sequence[Record]) -> None:
         """Writes the records and flushes once. On an error nothing of them remains."""
@@ -186,6 +212,17 @@ class RecordLog:
 
     def close(self) -> None:
         os.close(self._file)
+
+
+class _Damaged(Exception):
+    """`str()` says what is wrong, as the end of a sentence about the log."""
+
+
+def _free_name(path: Path) -> Path:
+    """Where a damaged log is kept for whoever wants to know."""
+    numbers = range(1, 10_000)
+    names = (path.with_suffix(f"{path.suffix}.damaged-{number}") for number in numbers)
+    return next(name for name in names if not name.exists())
 
 
 def _frame(record: Record) -> bytes:
@@ -233,17 +270,34 @@ def _flush_folder(path: Path) -> None:
         os.close(folder)
 
 
+_VERSION = 2
+
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS slots (
     sequence_number INTEGER PRIMARY KEY,
-    slot BLOB NOT NULL,            -- canonical CBOR of a DecidedSlot
-    state BLOB NOT NULL            -- digest chained over all slots up to this one
+    slot BLOB NOT NULL             -- canonical CBOR of a DecidedSlot
+) STRICT;
+CREATE TABLE IF NOT EXISTS state (
+    id INTEGER PRIMARY KEY CHECK (id = 0),
+    state BLOB NOT NULL            -- canonical CBOR of the State after the last slot
 ) STRICT;
 CREATE TABLE IF NOT EXISTS requests (
-    request_id BLOB PRIMARY KEY,
+    request_id BLOB NOT NULL,
+    attempt INTEGER NOT NULL,
     sequence_number INTEGER NOT NULL,
-    item_index INTEGER NOT NULL
+    item_index INTEGER NOT NULL,
+    final INTEGER NOT NULL,        -- whether no further attempt follows
+    PRIMARY KEY (request_id, attempt)
 ) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS motions (
+    sequence_number INTEGER NOT NULL,
+    entry_index INTEGER NOT NULL,  -- of a change or an accusation
+    PRIMARY KEY (sequence_number, entry_index)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS epochs (
+    epoch INTEGER PRIMARY KEY,
+    certificate BLOB NOT NULL      -- canonical CBOR of an EpochCertificate
+) STRICT;
 CREATE TABLE IF NOT EXISTS timelines (
     request_id BLOB PRIMARY KEY,
     timeline TEXT NOT NULL         -- JSON; local clock, for people
@@ -252,7 +306,7 @@ CREATE TABLE IF NOT EXISTS timelines (
 
 
 class Ledger:
-    """Decided slots in sequence order, without gaps."""
+    """Decided slots in sequence order, without gaps, and the proofs of epochs."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -262,57 +316,106 @@ class Ledger:
             self._database.execute("PRAGMA journal_mode = WAL")
             self._reader = sqlite3.connect(path, check_same_thread=False)
             self._database.execute("PRAGMA synchronous = NORMAL")
+            self._check_version()
             self._database.executescript(_SCHEMA)
-            row = self._database.execute(
-                "SELECT sequence_number, state FROM slots ORDER BY sequence_number DESC LIMIT 1"
-            ).fetchone()
+            row = self._database.execute("SELECT max(sequence_number) FROM slots").fetchone()
+            epochs = self._database.execute("SELECT certificate FROM epochs ORDER BY epoch")
+            self._epochs = [
+                decode_value(certificate, EpochCertificate) for (certificate,) in epochs
+            ]
         except sqlite3.Error as error:
             self._failed(error)
-        self._height: int = row[0] if row else 0
-        self._state: bytes = row[1] if row else digest.DIGEST_ZERO
+        self._height: int = row[0] or 0
+
+    def _check_version(self) -> None:
+        (version,) = self._database.execute("PRAGMA user_version").fetchone()
+        (tables,) = self._database.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+        if tables and version != _VERSION:
+            raise UsageError(
+                f"The ledger {self._path} was written by another version of qnode. Move the data "
+                "folder away; the other members send the ledger again."
+            )
+        self._database.execute(f"PRAGMA user_version = {_VERSION}")
+
+    @property
+    def height(self) -> int:
+        """Number of the last slot."""
+        return self._height
 
     def tip(self) -> Tip:
         """Where the ledger ends, for a replica that starts."""
+        row = self._query("SELECT state FROM state")
+        state = decode_value(row[0], State, bytes_max=_RECORD_BYTES_MAX) if row else None
+        open_requests = {r.request_id for r in state.open_requests} if state else set()
         recent: list[Request] = []
         number = self._height
         while number > 0 and len(recent) < _REQUESTS_REMEMBERED_MAX:
             slot = self.slot(number)
-            recent += [item.request.message for item in reversed(slot.batch)] if slot else []
+            for _, item in reversed(items(slot.batch) if slot else []):
+                if digest.request_id(item.request.message) not in open_requests:
+                    recent.append(item.request.message)
             number -= 1
-        return Tip(SequenceNumber(self._height), Digest(self._state), tuple(reversed(recent)))
+        newest = self._epochs[-1] if self._epochs else None
+        return Tip(state, tuple(reversed(recent)), newest)
 
     def append(
-        self, applied: Sequence[Apply], timelines: Sequence[tuple[RequestId, str]] = ()
+        self,
+        applied: Sequence[Apply],
+        timelines: Sequence[tuple[RequestId, str]] = (),
+        epochs: Sequence[EpochCertificate] = (),
     ) -> None:
-        """The slots that follow the last one, in order; those it holds already are skipped. And
-        the time lines of requests, in the same transaction."""
+        """The slots that follow the last one, in order; those it holds already are skipped. In the
+        same transaction the time lines of requests, and proofs of epochs."""
+        fresh = [apply for apply in applied if apply.sequence_number > self._height]
+        proven = [e for e in epochs if e.membership.epoch > len(self._epochs)]
         try:
-            # What is remembered changes only when the transaction has succeeded.
-            height, state = self._height, self._state
             with self._database:
-                for apply in applied:
-                    if apply.sequence_number > height:
-                        self._append(apply.slot, apply.state)
-                        height, state = apply.sequence_number, apply.state
+                for apply in fresh:
+                    self._append(apply)
+                if fresh:
+                    self._database.execute(
+                        "INSERT OR REPLACE INTO state VALUES (0, ?)",
+                        (encode_value(fresh[-1].state),),
+                    )
                 self._database.executemany(
                     "INSERT OR REPLACE INTO timelines VALUES (?, ?)", timelines
                 )
-            self._height, self._state = height, state
+                self._database.executemany(
+                    "INSERT OR IGNORE INTO epochs VALUES (?, ?)",
+                    [(e.membership.epoch, encode_value(e)) for e in proven],
+                )
         except sqlite3.Error as error:
             self._failed(error)
+        # What is remembered changes only when the transaction has succeeded.
+        self._epochs += proven
+        if fresh:
+            self._height = fresh[-1].sequence_number
 
-    def _append(self, slot: DecidedSlot, state: Digest) -> None:
-        number = slot.sequence_number
+    def _append(self, apply: Apply) -> None:
+        number, batch = apply.sequence_number, apply.slot.batch
+        still_open = {request.request_id for request in apply.state.open_requests}
         self._database.execute(
-            "INSERT INTO slots VALUES (?, ?, ?)", (number, encode_value(slot), state)
+            "INSERT INTO slots VALUES (?, ?)", (number, encode_value(apply.slot))
         )
+        rows = []
+        for index, item in items(batch):
+            request_id = digest.request_id(item.request.message)
+            rows.append((request_id, item.attempt, number, index, request_id not in still_open))
+        self._database.executemany("INSERT OR IGNORE INTO requests VALUES (?, ?, ?, ?, ?)", rows)
         self._database.executemany(
-            "INSERT OR IGNORE INTO requests VALUES (?, ?, ?)",
-            [
-                (digest.request_id(item.request.message), number, index)
-                for index, item in enumerate(slot.batch)
-            ],
+            "INSERT INTO motions VALUES (?, ?)",
+            [(number, i) for i, entry in enumerate(batch) if not isinstance(entry, Item)],
         )
+
+    def epochs(self, after: int = 0) -> list[EpochCertificate]:
+        """The proofs of the epochs after this one, in order."""
+        return self._epochs[after:]
+
+    def motions(self) -> list[tuple[int, Entry]]:
+        """All changes and accusations, with the numbers of their slots."""
+        rows = self._all("SELECT sequence_number, entry_index FROM motions")
+        slots = [(number, index, self.slot(number)) for number, index in rows]
+        return [(number, slot.batch[index]) for number, index, slot in slots if slot]
 
     def flush(self) -> None:
         """On disk for good: the log may now forget what the ledger holds."""
@@ -325,24 +428,29 @@ class Ledger:
         row = self._query("SELECT slot FROM slots WHERE sequence_number = ?", sequence_number)
         return decode_value(row[0], DecidedSlot, bytes_max=_RECORD_BYTES_MAX) if row else None
 
-    def find(self, request_id: RequestId) -> tuple[DecidedSlot, int] | None:
-        """The slot that decided a request, and its place in the batch."""
-        row = self._query(
-            "SELECT sequence_number, item_index FROM requests WHERE request_id = ?", request_id
+    def attempts(self, request_id: RequestId) -> tuple[list[tuple[DecidedSlot, int]], bool]:
+        """The decided attempts at a request in order, each a slot and the place in its batch; and
+        whether no further one follows."""
+        rows = self._all(
+            "SELECT sequence_number, item_index, final FROM requests WHERE request_id = ? "
+            "ORDER BY attempt",
+            request_id,
         )
-        slot = self.slot(row[0]) if row else None
-        return (slot, row[1]) if row and slot else None
+        found = [(self.slot(number), index) for number, index, _ in rows]
+        return [(slot, index) for slot, index in found if slot], bool(rows and rows[-1][2])
 
     def timeline(self, request_id: RequestId) -> str | None:
         row = self._query("SELECT timeline FROM timelines WHERE request_id = ?", request_id)
         return row[0] if row else None
 
-    def _query(self, sql: str, parameter: object) -> Any:
+    def _query(self, sql: str, *parameters: object) -> Any:
+        return next(iter(self._all(sql, *parameters)), None)
+
+    def _all(self, sql: str, *parameters: object) -> list[Any]:
         try:
-            row: Any = self._reader.execute(sql, (parameter,)).fetchone()
+            return self._reader.execute(sql, parameters).fetchall()
         except sqlite3.Error as error:
             self._failed(error)
-        return row
 
     def _failed(self, error: sqlite3.Error) -> NoReturn:
         raise StorageFailed(

@@ -7,19 +7,21 @@ the node that was asked has shown. Ratios are from 0 to 1, times in seconds.
 from itertools import combinations
 from typing import Any
 
-from daemon.genesis import Genesis
 from pbft.certificate import Certificate
 from pbft.item import is_abstention, voters
+from pbft.membership import Membership
 from pbft.outcome import triangle_index
 from pbft.types import FULL_BP, ReplicaId
 
+Names = dict[ReplicaId, str]
 
-def describe(certificate: Certificate, genesis: Genesis) -> dict[str, Any]:
-    """The whole story of one decision."""
+
+def describe(certificate: Certificate, membership: Membership) -> dict[str, Any]:
+    """The whole story of one decision. `membership` is that of its epoch."""
     item = certificate.item
     outcome = item.outcome
     request = item.request.message
-    names = [member.name for member in genesis.members]
+    names = {member.replica: member.name for member in membership.members}
     answers = _answers(certificate, names)
     agreed = next((a for a in answers if a["replica"] == outcome.representative), None)
     return {
@@ -34,9 +36,10 @@ def describe(certificate: Certificate, genesis: Genesis) -> dict[str, Any]:
         "confidence": ratio(outcome.confidence_bp),
         "distinct_models": outcome.distinct_models,
         "inference_s": max((a["elapsed_s"] for a in answers), default=0.0),
-        "replicas": genesis.membership.n,
-        "quorum": genesis.membership.quorum,
-        "network": genesis.network.hex(),
+        "attempt": item.attempt,
+        "replicas": membership.n,
+        "quorum": membership.quorum,
+        "network": certificate.network.hex(),
         "epoch": certificate.epoch,
         "view": certificate.view,
         "sequence_number": certificate.sequence_number,
@@ -63,7 +66,7 @@ def ratio(basis_points: int) -> float:
     return basis_points / FULL_BP
 
 
-def _answers(certificate: Certificate, names: list[str]) -> list[dict[str, Any]]:
+def _answers(certificate: Certificate, names: Names) -> list[dict[str, Any]]:
     """Every member, in order, also those who said nothing or came too late."""
     item = certificate.item
     revealed = {reveal.message.replica: reveal.message.answer for reveal in item.reveals}
@@ -78,8 +81,7 @@ def _answers(certificate: Certificate, names: list[str]) -> list[dict[str, Any]]
     }
     described = []
     sealed = _sealed(certificate)
-    for number, name in enumerate(names):
-        replica = ReplicaId(number)
+    for replica, name in names.items():
         answer = revealed.get(replica)
         described.append(
             {
@@ -124,7 +126,7 @@ def _fallback(certificate: Certificate, answers: list[dict[str, Any]]) -> dict[s
     return {"text": answer["text"], "name": answer["name"], "agreed": False}
 
 
-def _matrix(certificate: Certificate, names: list[str]) -> dict[str, Any]:
+def _matrix(certificate: Certificate, names: Names) -> dict[str, Any]:
     """The square, symmetric matrix over those who answered."""
     item = certificate.item
     replicas = [reveal.replica for reveal in voters(item.reveals)]
@@ -136,7 +138,7 @@ def _matrix(certificate: Certificate, names: list[str]) -> dict[str, Any]:
     return {"names": [names[replica] for replica in replicas], "matrix": matrix}
 
 
-def _contradictions(certificate: Certificate, names: list[str]) -> list[dict[str, Any]]:
+def _contradictions(certificate: Certificate, names: Names) -> list[dict[str, Any]]:
     answering = [
         names[reveal.message.replica]
         for reveal in certificate.item.reveals

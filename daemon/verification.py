@@ -29,5 +29,5 @@ def verify_bytes(data: bytes, genesis: Genesis) -> dict[str, Any]:
     except UnicodeDecodeError:
         raise InvalidCertificate("It is not UTF-8 text.") from None
     certificate = certificates.from_text(text)
-    certificates.verify(certificate, genesis.rules(Ed25519Verifier()))
-    return describe(certificate, genesis)
+    rules = certificates.verify(certificate, genesis.rules(Ed25519Verifier()))
+    return describe(certificate, rules.membership)

@@ -102,7 +102,8 @@ class RecordEpoch:
 
 @dataclass(frozen=True, slots=True)
 class MembersChanged:
-    """Be connected with these, and with nobody else."""
+    """Be connected with these, and with nobody else. Of two keys of one member the later one is
+    current."""
 
     members: tuple[Member, ...]
 

@@ -149,7 +149,7 @@ class Epochs:
         for ended in self._ended.values():
             wanted |= {member.public_key: member for member in ended.membership.members}
         wanted |= {member.public_key: member for member in context.members.members}
-        context.emit(MembersChanged(tuple(wanted[key] for key in sorted(wanted))))
+        context.emit(MembersChanged(tuple(wanted.values())))
         if self._left and context.me == NOBODY and self.proven == context.epoch:
             context.emit(Retired())
 

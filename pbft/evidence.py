@@ -22,6 +22,8 @@ from pbft.messages import (
     Prepare,
     PrePrepare,
     Seal,
+    Signed,
+    SignedMessage,
 )
 from pbft.types import ReplicaId
 
@@ -36,6 +38,17 @@ def accused(evidence: Evidence) -> ReplicaId:
             return commitment.message.replica
         case FalseItem(pre_prepare):
             return pre_prepare.message.replica
+
+
+def signatures_of(evidence: Evidence) -> tuple[Signed[SignedMessage], ...]:
+    """What the accused has signed."""
+    match evidence:
+        case Equivocation(first, second):
+            return first, second
+        case CommitmentMismatch(commitment, reveal):
+            return commitment, reveal
+        case FalseItem(pre_prepare):
+            return (pre_prepare,)
 
 
 def kind_of(evidence: Evidence) -> str:

@@ -24,7 +24,8 @@ from daemon.cli import report, run_until_signalled
 from daemon.config import Config, read_config
 from daemon.genesis import Genesis
 from daemon.node import Models, Parts, run
-from daemon.queries import Queries, Query, QueryError
+from daemon.queries import Queries, Query
+from daemon.queryerror import QueryError
 from pbft import certificate as certificates
 from pbft.certificate import Certificate
 from pbft.types import ReplicaId
@@ -44,8 +45,8 @@ class Worker:
         self._certified: list[tuple[int, int, list[ReplicaId]]] = []
         self._last: Certificate | None = None
 
-    async def load_models(self, _config: Config, _genesis: Genesis, me: ReplicaId) -> Models:
-        self._engine = InstantEngine(me)
+    async def load_models(self, _config: Config, _genesis: Genesis, me: ReplicaId | None) -> Models:
+        self._engine = InstantEngine(me or ReplicaId(0))
         return Models(self._engine, InstantJudge())
 
     async def serve(self, queries: Queries) -> None:

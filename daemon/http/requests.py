@@ -4,7 +4,8 @@ import json
 from typing import Any
 
 from daemon.files import unique_keys
-from daemon.queries import TOKENS_DEFAULT, Query, QueryError
+from daemon.queries import TOKENS_DEFAULT, Query
+from daemon.queryerror import QueryError
 from pbft.types import PROMPT_BYTES_MAX, RequestId
 
 BODY_BYTES_MAX = 128 * 1024

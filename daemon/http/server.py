@@ -12,6 +12,7 @@ import socket
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from hmac import compare_digest
 from typing import Any
 
 import trio
@@ -19,11 +20,19 @@ from aiohttp import ClientPayloadError, web
 
 from daemon.config import HttpConfig
 from daemon.errors import AlreadyRunning, StorageFailed, UsageError
+from daemon.http import OPERATOR_HEADER
 from daemon.http.bridge import Bridge, NodeStopping
-from daemon.http.requests import BODY_BYTES_MAX, parse_query, parse_request_id
-from daemon.queries import Queries, QueryError
+from daemon.http.requests import (
+    BODY_BYTES_MAX,
+    parse_object,
+    parse_query,
+    parse_request_id,
+)
+from daemon.queries import Queries
+from daemon.queryerror import QueryError
 
 log = logging.getLogger("qnode.http")
+
 
 _CLOSE_TIMEOUT_S = 2.0
 _LOOPBACK_NAMES = {"localhost", "127.0.0.1", "::1"}
@@ -34,9 +43,12 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 class HttpServer:
     """A running server; `url` is where it listens."""
 
-    def __init__(self, config: HttpConfig, queries: Queries, bridge: Bridge) -> None:
+    def __init__(
+        self, config: HttpConfig, queries: Queries, operator_token: str, bridge: Bridge
+    ) -> None:
         self._config = config
         self._queries = queries
+        self._operator_token = operator_token
         self._bridge = bridge
         self._socket = _listen(config)
         port = self._socket.getsockname()[1]
@@ -46,9 +58,12 @@ class HttpServer:
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, config: HttpConfig, queries: Queries) -> AsyncIterator["HttpServer"]:
+    async def open(
+        cls, config: HttpConfig, queries: Queries, operator_token: str
+    ) -> AsyncIterator["HttpServer"]:
+        """`operator_token` is what a request must show that changes the network."""
         async with trio.open_nursery() as nursery:
-            server = cls(config, queries, Bridge(nursery))
+            server = cls(config, queries, operator_token, Bridge(nursery))
             loop = asyncio.new_event_loop()
             stopping = asyncio.Event()
             started = threading.Event()
@@ -84,6 +99,9 @@ class HttpServer:
                 web.get("/api/ai/models", self._models),
                 web.get("/api/consensus/{request_id}", self._consensus),
                 web.get("/api/certificates/{request_id}", self._certificate),
+                web.get("/api/cluster/members", self._members),
+                web.get("/api/cluster/history", self._history),
+                web.post("/api/cluster/changes", self._change),
             ]
         )
         runner = web.AppRunner(
@@ -123,6 +141,26 @@ class HttpServer:
         request_id = parse_request_id(request.match_info["request_id"])
         text = await self._look_up(self._queries.certificate_text, request_id)
         return web.Response(text=text, content_type="application/json")
+
+    async def _members(self, _: web.Request) -> web.StreamResponse:
+        return web.json_response(await self._look_up(self._queries.governance.members))
+
+    async def _history(self, _: web.Request) -> web.StreamResponse:
+        return web.json_response(await self._look_up(self._queries.governance.history))
+
+    async def _change(self, request: web.Request) -> web.StreamResponse:
+        shown = request.headers.get(OPERATOR_HEADER, "")
+        if not compare_digest(shown.encode(), self._operator_token.encode()):
+            raise QueryError(
+                403,
+                "operator_only",
+                "Only this node's operator may do that: run `qnode members` where the node's "
+                "data folder is.",
+            )
+        document = parse_object(await request.read())
+        return web.json_response(
+            await self._bridge.call(self._queries.governance.endorse, document)
+        )
 
     async def _look_up(self, function: Callable[..., Any], *args: Any) -> Any:
         async def run() -> Any:

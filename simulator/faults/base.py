@@ -4,7 +4,9 @@ from pbft.context import Configuration
 from pbft.effects import Effect
 from pbft.events import Event
 from pbft.keyring import Keyring
+from pbft.messages import EndorsedChange
 from pbft.replica import Replica
+from pbft.state import State
 from pbft.types import ReplicaId, SequenceNumber, View
 
 
@@ -28,9 +30,25 @@ class Fault:
     def primary(self) -> ReplicaId:
         return self._replica.primary
 
+    @property
+    def me(self) -> ReplicaId | None:
+        return self._replica.me
+
+    @property
+    def takes_part(self) -> bool:
+        return self._replica.takes_part
+
+    @property
+    def state(self) -> State:
+        return self._replica.state
+
+    @property
+    def changes(self) -> tuple[EndorsedChange, ...]:
+        return self._replica.changes
+
     def step(self, event: Event) -> list[Effect]:
         return self._replica.step(event)
 
     def _others(self) -> list[ReplicaId]:
-        me = self._configuration.replica
-        return [ReplicaId(r) for r in self._configuration.membership.replicas if r != me]
+        members = self._replica.state.membership
+        return [replica for replica in members.replicas if replica != self._replica.me]
