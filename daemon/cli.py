@@ -8,6 +8,7 @@ import signal
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +68,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_setup_commands(commands)
     _add_user_commands(commands)
+    _add_members(commands)
     _add_demo(commands)
     _add_bench(commands)
     return parser
@@ -98,6 +100,10 @@ def _add_setup_commands(commands: Any) -> None:
     run = commands.add_parser("run", help="run this node until interrupted")
     run.add_argument("--config", type=Path, default=Path("qnode.toml"))
     run.add_argument("--verbose", action="store_true", help="log every refused message")
+    run.add_argument(
+        "--join", action="store_true",
+        help="start before this node is a member, and follow until the members let it in",
+    )  # fmt: skip
     run.set_defaults(command=_run)
 
     prepare = commands.add_parser("prepare", help="convert the packaged model into the cache")
@@ -130,6 +136,31 @@ def _add_node_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--node", metavar="URL", help=f"default: of --config, or {DEFAULT_URL}")
     parser.add_argument("--config", type=Path, default=Path("qnode.toml"))
     parser.add_argument("--json", action="store_true")
+
+
+def _add_members(commands: Any) -> None:
+    members = commands.add_parser("members", help="show and change who the members are")
+    actions = members.add_subparsers(required=True, metavar="ACTION", dest="action")
+
+    listed = actions.add_parser("list", help="the members now, and the changes somebody wants")
+    history = actions.add_parser("history", help="all epochs, changes and proven faults")
+    propose = actions.add_parser("propose", help="want a change, and sign it for this node")
+    endorse = actions.add_parser("endorse", help="sign a change that somebody wants")
+    endorse.add_argument("id", help="of the change, as `qnode members list` shows it")
+
+    kinds = propose.add_subparsers(required=True, metavar="CHANGE", dest="change")
+    join = kinds.add_parser("join", help="a further member")
+    join.add_argument("record", type=Path, help="the new node's member.json")
+    leave = kinds.add_parser("leave", help="a member less")
+    leave.add_argument("name")
+    replace = kinds.add_parser("replace", help="another key for a member")
+    replace.add_argument("name")
+    replace.add_argument("record", type=Path, help="the member.json with the new key")
+    policy = kinds.add_parser("policy", help="other values for some fields of the policy")
+    policy.add_argument("file", type=Path, help="JSON file with the fields to change")
+    for parser in (listed, history, endorse, join, leave, replace, policy):
+        _add_node_options(parser)
+        parser.set_defaults(command=_members)
 
 
 def _add_demo(commands: Any) -> None:
@@ -231,7 +262,7 @@ def _run(options: argparse.Namespace) -> int:
 
     config = read_config(options.config)
     logs.set_up(config.data, verbose=options.verbose)
-    return trio.run(run_until_signalled, run, config)
+    return trio.run(run_until_signalled, partial(run, join=options.join), config)
 
 
 async def run_until_signalled(run: Any, config: Any, *args: Any) -> int:
@@ -352,6 +383,16 @@ def _verify(options: argparse.Namespace) -> int:
         print(json.dumps({"valid": True, **record}, ensure_ascii=False, indent=1))
     else:
         display.show_verified(record)
+    return 0
+
+
+def _members(options: argparse.Namespace) -> int:
+    from daemon import members
+    from daemon.client import Client
+
+    client = Client(_url(options))
+    with _expecting_a_node(client.url):
+        members.run(client, options)
     return 0
 
 
