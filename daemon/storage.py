@@ -275,7 +275,8 @@ _VERSION = 2
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS slots (
     sequence_number INTEGER PRIMARY KEY,
-    slot BLOB NOT NULL             -- canonical CBOR of a DecidedSlot
+    slot BLOB NOT NULL,            -- canonical CBOR of a DecidedSlot
+    chain BLOB NOT NULL            -- digest over all batches up to this one
 ) STRICT;
 CREATE TABLE IF NOT EXISTS state (
     id INTEGER PRIMARY KEY CHECK (id = 0),
@@ -395,7 +396,8 @@ class Ledger:
         number, batch = apply.sequence_number, apply.slot.batch
         still_open = {request.request_id for request in apply.state.open_requests}
         self._database.execute(
-            "INSERT INTO slots VALUES (?, ?)", (number, encode_value(apply.slot))
+            "INSERT INTO slots VALUES (?, ?, ?)",
+            (number, encode_value(apply.slot), apply.state.chain),
         )
         rows = []
         for index, item in items(batch):

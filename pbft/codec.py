@@ -210,10 +210,9 @@ def _make_encoder(annotation: Any) -> _Encoder:
 
 def _record_encoder(hints: Sequence[tuple[str, Any]]) -> _Encoder:
     """Most fields are encoded as they are: one call fetches all of them."""
-    if len(hints) == 1:
-        ((name, hint),) = hints
-        encode_only = _encoder(hint)
-        return lambda value: [encode_only(getattr(value, name))]
+    if len(hints) < 2:
+        few = [(name, _encoder(hint)) for name, hint in hints]
+        return lambda value: [encode(getattr(value, name)) for name, encode in few]
     fetch = attrgetter(*(name for name, _ in hints))
     encoders = [(position, _encoder(hint)) for position, (_, hint) in enumerate(hints)]
     changed = [(position, encode) for position, encode in encoders if encode is not _identity]

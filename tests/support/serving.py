@@ -16,6 +16,7 @@ from daemon.http.server import HttpServer
 from daemon.queries import Query
 
 WAIT_S = 10.0
+TOKEN = "ab" * 32
 
 
 class StubQueries:
@@ -44,6 +45,19 @@ class StubQueries:
     def consensus_record(self, _request_id: bytes) -> Any:
         return self.on_look_up()
 
+    @property
+    def governance(self) -> Any:
+        return self
+
+    def members(self) -> Any:
+        return self.on_look_up()
+
+    def history(self) -> Any:
+        return self.on_look_up()
+
+    async def endorse(self, document: dict[str, Any]) -> Any:
+        return document
+
     def certificate_text(self, _request_id: bytes) -> str:
         self.on_look_up()
         return '{"format": "certificate"}\n'
@@ -56,7 +70,7 @@ def serving(queries: StubQueries) -> Iterator[str]:
 
     async def main() -> None:
         stop = trio.Event()
-        async with HttpServer.open(HttpConfig(port=0), queries) as server:  # type: ignore[arg-type]
+        async with HttpServer.open(HttpConfig(port=0), queries, TOKEN) as server:  # type: ignore[arg-type]
             ready.put((server.url, trio.lowlevel.current_trio_token(), stop))
             await stop.wait()
 

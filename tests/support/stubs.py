@@ -82,6 +82,9 @@ class StubNetwork:
         self.events.append("broadcast")
         self.broadcasts.append(frame)
 
+    def set_members(self, members: Sequence[object]) -> None:
+        self.events.append(f"{len(members)} members")
+
     def send(self, public_key: bytes, frame: bytes) -> None:
         self.events.append("send")
         self.sent.append((public_key, frame))

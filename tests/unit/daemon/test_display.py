@@ -45,7 +45,7 @@ def genesis() -> Genesis:
 def record(genesis: Genesis, answers: list[str | None], **changes: Any) -> dict[str, Any]:
     """As a node tells it, by way of JSON."""
     slot = decide(genesis, answers)
-    described = describe(certificates.certify(slot, 0), genesis)
+    described = describe(certificates.certify(slot, 0), genesis.membership)
     whole = {**described, "elapsed_s": 2.5, "timeline": TIMELINE, "evidence": [], **changes}
     loaded: dict[str, Any] = json.loads(json.dumps(whole))
     return loaded
@@ -125,7 +125,7 @@ def test_contradictions_are_shown(screen: io.StringIO, genesis: Genesis) -> None
         return similarities, (Contradiction(0, 3, "number: 5 / 50"),)
 
     slot = decide(genesis, ["About 5", "About 6", "About 7", "About 50"], compare)
-    whole = describe(certificates.certify(slot, 0), genesis)
+    whole = describe(certificates.certify(slot, 0), genesis.membership)
     assert whole["contradictions"] == [
         {"between": ["node-000", "node-003"], "reason": "number: 5 / 50"}
     ]
@@ -176,7 +176,7 @@ def test_single_mode(screen: io.StringIO) -> None:
 def test_a_verified_certificate(screen: io.StringIO, genesis: Genesis) -> None:
     """Offline there is no timeline; the rest is as the node shows it."""
     slot = decide(genesis, ["Paris"] * 4)
-    display.show_verified(describe(certificates.certify(slot, 0), genesis))
+    display.show_verified(describe(certificates.certify(slot, 0), genesis.membership))
     assert "Valid (checked offline)" in screen.getvalue()
     assert "Answer: Paris" in screen.getvalue()
 
@@ -290,7 +290,7 @@ def test_a_description_is_json_and_complete(genesis: Genesis) -> None:
         cluster.ask(node=2)
         cluster.settle()
     slot = cluster.nodes[0].ledger[1]
-    document = describe(certificates.certify(slot, 0), genesis)
+    document = describe(certificates.certify(slot, 0), genesis.membership)
     assert json.loads(json.dumps(document)) == document
     assert document["asked"] == "node-002"
     assert document["language"] is None

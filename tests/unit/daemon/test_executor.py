@@ -9,20 +9,23 @@ import trio
 from daemon.errors import StorageFailed
 from daemon.executor import EVIDENCE_MAX, Executor
 from daemon.requests import RequestBook
+from daemon.roster import Roster
 from pbft import digest, effects
 from pbft.codec import decode, encode
-from pbft.digest import DIGEST_ZERO
 from pbft.effects import Stage
 from pbft.events import AnswerDeadline, CatchUp, SealGrace
-from pbft.messages import DecidedSlot, Equivocation
+from pbft.messages import DecidedSlot, EpochCertificate, Equivocation
+from pbft.policy import Policy
 from pbft.records import Decided, Record, RequestAccepted
-from pbft.types import ReplicaId, RequestId, SequenceNumber
+from pbft.state import first_state
+from pbft.types import Epoch, ReplicaId, RequestId, SequenceNumber
 from tests.support.forge import D1, D2, commit, request, sign
 from tests.support.founding import decide, founded
 from tests.support.keyring import membership, public_key
 from tests.support.stubs import StubNetwork
 
 ID = RequestId(bytes(32))
+STATE = first_state(membership(4), Policy())
 
 
 @dataclass
@@ -34,14 +37,19 @@ class StubDisk:
     records: list[Any] = field(default_factory=list)
     slots: dict[int, DecidedSlot] = field(default_factory=dict)
     timelines: dict[RequestId, str] = field(default_factory=dict)
+    proven: list[EpochCertificate] = field(default_factory=list)
 
-    def append(self, what: list[Any], timelines: Any = None) -> None:
+    def epochs(self, after: int = 0) -> list[EpochCertificate]:
+        return self.proven[after:]
+
+    def append(self, what: list[Any], timelines: Any = None, epochs: Any = ()) -> None:
         if self.fails:
             raise StorageFailed("The disk is full.")
         if timelines is not None:
             self.events.append("ledger")
             self.slots.update({apply.sequence_number: apply.slot for apply in what})
             self.timelines.update(timelines)
+            self.proven += epochs
         else:
             self.events.append("log")
             self.records += what
@@ -77,7 +85,7 @@ class Bench:
         self.work = StubWork(self.events)
         self.requests = RequestBook()
         parts: list[Any] = [self.network, self.disk, self.disk, self.work, self.work]
-        self.executor = Executor(membership(4), *parts, self.requests)
+        self.executor = Executor(Roster(membership(4).members), *parts, self.requests)
 
     def perform(self, *turn: effects.Effect) -> None:
         trio.run(self.executor.perform, turn)
@@ -94,7 +102,7 @@ def slot() -> DecidedSlot:
 
 
 VOTE = commit(0, D1)
-RECORD = RequestAccepted(sign(request()))
+RECORD = RequestAccepted(sign(request()), 0)
 
 
 def test_what_is_persisted_is_flushed_before_anything_is_sent(
@@ -106,7 +114,7 @@ def test_what_is_persisted_is_flushed_before_anything_is_sent(
         effects.Broadcast(VOTE),
         effects.Send(ReplicaId(2), VOTE),
         effects.Persist(RECORD),
-        effects.Apply(SequenceNumber(1), slot, DIGEST_ZERO),
+        effects.Apply(SequenceNumber(1), slot, STATE),
         effects.Broadcast(VOTE),
     )
     assert bench.events == ["log", "broadcast", "send", "broadcast"]
@@ -117,7 +125,7 @@ def test_the_ledger_follows_with_the_next_flush_or_in_an_idle_moment(
     bench: Bench, slot: DecidedSlot
 ) -> None:
     """No message waits for it; the next turn's records, a pause and the end each write it, once."""
-    apply = effects.Apply(SequenceNumber(1), slot, DIGEST_ZERO)
+    apply = effects.Apply(SequenceNumber(1), slot, STATE)
     bench.perform(effects.Persist(RECORD), apply, effects.Broadcast(VOTE))
     bench.perform(effects.Broadcast(VOTE))
     assert bench.events == ["log", "broadcast", "broadcast"]
@@ -139,8 +147,8 @@ def test_a_slot_that_waits_for_the_ledger_is_sent_all_the_same(
     bench: Bench, slot: DecidedSlot
 ) -> None:
     """A peer that is behind gets what was applied, whether it is on disk yet or not."""
-    bench.perform(effects.Apply(SequenceNumber(1), slot, DIGEST_ZERO))
-    bench.perform(effects.SendLedger(ReplicaId(2), SequenceNumber(1), SequenceNumber(1)))
+    bench.perform(effects.Apply(SequenceNumber(1), slot, STATE))
+    bench.perform(effects.SendLedger(ReplicaId(2), SequenceNumber(1), SequenceNumber(1), Epoch(0)))
     assert bench.disk.slots == {}
     assert bench.network.sent == [(public_key(2), encode(slot))]
 
@@ -154,7 +162,7 @@ def test_a_disk_that_fails_silences_the_node(bench: Bench, slot: DecidedSlot) ->
             effects.Broadcast(VOTE),
             effects.Persist(RECORD),
             effects.Send(ReplicaId(1), VOTE),
-            effects.Reply(ID, slot, 0),
+            effects.Reply(ID, slot, 0, final=True),
             effects.Progress(ID, Stage.ACCEPTED, ReplicaId(0)),
         )
     assert bench.events == []
@@ -186,7 +194,7 @@ def test_timers_and_models_get_their_effects(bench: Bench) -> None:
     bench.perform(
         effects.ArmTimer(SealGrace(ID, 0), 5),
         effects.RunInference(ID, 0, asked, 300),
-        effects.CompareAnswers(ID, 0, "q", (), ()),
+        effects.CompareAnswers(ID, 0, D1, "q", ()),
         effects.CancelTimer(SealGrace(ID, 0)),
         effects.CancelTimer(AnswerDeadline(ID, 0)),
     )
@@ -208,8 +216,8 @@ def test_a_reply_finishes_the_request_and_keeps_its_timeline(
     bench.perform(
         effects.Progress(request_id, Stage.ACCEPTED, ReplicaId(0)),
         effects.Progress(request_id, Stage.DECIDED, ReplicaId(0)),
-        effects.Reply(request_id, slot, 0),
-        effects.Apply(SequenceNumber(1), slot, DIGEST_ZERO),
+        effects.Reply(request_id, slot, 0, final=True),
+        effects.Apply(SequenceNumber(1), slot, STATE),
         effects.Persist(Decided(slot)),
     )
     trio.run(bench.executor.write_ledger)
@@ -217,14 +225,15 @@ def test_a_reply_finishes_the_request_and_keeps_its_timeline(
     assert bench.disk.slots == {1: slot}
     state = bench.requests.get(request_id)
     assert state is not None
-    assert state.decided == slot
+    assert state.attempts == [(slot, 0)]
+    assert state.finished.is_set()
     assert '"decided"' in bench.disk.timelines[request_id]
 
 
 def test_the_ledger_is_sent_slot_by_slot(bench: Bench, slot: DecidedSlot) -> None:
     """What the ledger does not have is left out."""
     bench.disk.slots[1] = slot
-    bench.perform(effects.SendLedger(ReplicaId(2), SequenceNumber(1), SequenceNumber(3)))
+    bench.perform(effects.SendLedger(ReplicaId(2), SequenceNumber(1), SequenceNumber(3), Epoch(0)))
     assert bench.network.sent == [(public_key(2), encode(slot))]
 
 
@@ -272,11 +281,11 @@ def sign_vote(number: int, of: Any) -> Any:
 def test_a_compacted_log_holds_what_came_with_it_and_after(bench: Bench, slot: DecidedSlot) -> None:
     """The ledger is on disk for good before the log forgets, and records of later steps of the same
     turn are not lost."""
-    live = RequestAccepted(sign(request(number=7)))
-    later = RequestAccepted(sign(request(number=8)))
+    live = RequestAccepted(sign(request(number=7)), 0)
+    later = RequestAccepted(sign(request(number=8)), 0)
     bench.perform(
         effects.Persist(RECORD),
-        effects.Apply(SequenceNumber(1), slot, DIGEST_ZERO),
+        effects.Apply(SequenceNumber(1), slot, STATE),
         effects.Compact((live,)),
         effects.Persist(later),
         effects.Broadcast(VOTE),

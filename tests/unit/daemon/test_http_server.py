@@ -16,7 +16,7 @@ from daemon.errors import AlreadyRunning, StorageFailed, UsageError
 from daemon.http.requests import BODY_BYTES_MAX
 from daemon.http.server import HttpServer
 from daemon.queries import Query, QueryError
-from tests.support.serving import WAIT_S, StubQueries, call, serving
+from tests.support.serving import TOKEN, WAIT_S, StubQueries, call, serving
 
 ID = "ab" * 32
 QUESTION = {"question": "Capital of France?"}
@@ -351,7 +351,7 @@ def faults_of_opening(config: HttpConfig) -> list[BaseException]:
     """What the command line would find in the group of exceptions that leaves the nurseries."""
 
     async def main() -> None:
-        async with HttpServer.open(config, StubQueries()):  # type: ignore[arg-type]
+        async with HttpServer.open(config, StubQueries(), TOKEN):  # type: ignore[arg-type]
             pass
 
     try:
@@ -385,7 +385,7 @@ def test_ipv6_loopback() -> None:
     """The URL has the brackets that IPv6 needs."""
 
     async def main() -> str:
-        async with HttpServer.open(HttpConfig("::1", 0), StubQueries()) as server:  # type: ignore[arg-type]
+        async with HttpServer.open(HttpConfig("::1", 0), StubQueries(), TOKEN) as server:  # type: ignore[arg-type]
             reply = await trio.to_thread.run_sync(call, server.url, "GET", "/api/ai/status")
             return f"{server.url} {reply.status}"
 

@@ -13,8 +13,8 @@ from pbft import digest, effects
 from pbft.events import AnswerReady, AnswersCompared, Event
 from pbft.messages import Finish, Request
 from pbft.outcome import Contradiction
-from pbft.types import ANSWER_BYTES_MAX, NAME_BYTES_MAX, ReplicaId, RequestId
-from tests.support.forge import request
+from pbft.types import ANSWER_BYTES_MAX, NAME_BYTES_MAX, RequestId
+from tests.support.forge import D1, request
 from tests.support.stubs import WAIT_S, SlowEngine, StubEngine, StubJudge, generation
 
 Script = Callable[[ModelWork, "Delivered"], Awaitable[None]]
@@ -46,7 +46,7 @@ def working(
 
     async def main() -> None:
         events = Delivered()
-        models = ModelWork(ReplicaId(me), engine, judge or StubJudge(), events.put)  # type: ignore[arg-type]
+        models = ModelWork(bytes([me]) * 32, engine, judge or StubJudge(), events.put)  # type: ignore[arg-type]
         async with trio.open_nursery() as nursery:
             nursery.start_soon(models.run)
             await script(models, events)
@@ -215,9 +215,7 @@ def test_a_comparison_passes_a_long_answer() -> None:
     """Judging has a lane of its own."""
     engine, judge = SlowEngine(), StubJudge(contradictions=((0, 1, "number: 1 / 2"),))
     asked = request()
-    compare = effects.CompareAnswers(
-        digest.request_id(asked), 0, "q?", (ReplicaId(0), ReplicaId(2)), ("a", "b")
-    )
+    compare = effects.CompareAnswers(digest.request_id(asked), 0, D1, "q?", ("a", "b"))
 
     async def script(models: ModelWork, events: Delivered) -> None:
         models.infer(run_inference())
@@ -229,7 +227,7 @@ def test_a_comparison_passes_a_long_answer() -> None:
     assert event == AnswersCompared(
         compare.request_id,
         0,
-        (ReplicaId(0), ReplicaId(2)),
+        D1,
         (9_900,),
         (Contradiction(0, 1, "number: 1 / 2"),),
     )
@@ -241,8 +239,7 @@ def test_a_reason_of_the_judge_fits_the_protocol() -> None:
     judge = StubJudge(contradictions=((0, 1, "臺" * 200),))
 
     async def script(models: ModelWork, events: Delivered) -> None:
-        replicas = (ReplicaId(0), ReplicaId(1))
-        models.compare(effects.CompareAnswers(RequestId(bytes(32)), 0, "q?", replicas, ("a", "b")))
+        models.compare(effects.CompareAnswers(RequestId(bytes(32)), 0, D1, "q?", ("a", "b")))
         await events.wait_for(1)
 
     (event,) = working(script, StubEngine(), judge)

@@ -8,6 +8,7 @@ import trio.testing
 from daemon.consensus import PEER_EVENTS_WAITING_MAX, Consensus
 from daemon.node import _last_number
 from daemon.requests import RequestBook
+from daemon.roster import Roster
 from p2p.network import Received
 from pbft import digest, effects, events
 from pbft.codec import encode
@@ -23,7 +24,7 @@ from tests.support.solo import Solo
 def test_the_last_number_is_the_nodes_own() -> None:
     """Of its own requests, wherever they stand in the log or in the ledger."""
     records = tuple(
-        RequestAccepted(sign(request(replica=replica, number=number)))
+        RequestAccepted(sign(request(replica=replica, number=number)), 0)
         for replica, number in ((0, 7), (1, 99), (0, 3))
     )
     decided = (request(replica=1, number=5), request(replica=2, number=8))
@@ -80,13 +81,13 @@ def _is_prepare(message: object) -> bool:
 def test_events_of_the_node_itself_pass_a_flood_of_the_peers() -> None:
     """Peers' messages wait for room; timers and answers never do."""
     stepped: list[events.Event] = []
-    key = membership(4).public_keys[1]
+    key = membership(4).members[1].public_key
     frame = encode(commit(1, D1))
     timer = events.TimerFired(events.CatchUp())
     enough = trio.Event()
 
     class Replica:
-        view = applied = primary = 0
+        view = applied = primary = me = 0
 
         def step(self, event: events.Event) -> list[effects.Effect]:
             stepped.append(event)
@@ -112,13 +113,13 @@ def test_events_of_the_node_itself_pass_a_flood_of_the_peers() -> None:
     flood, executor = Flood(), Executor()
 
     async def main() -> None:
-        consensus = Consensus({key: ReplicaId(1)})
+        consensus = Consensus(Roster(membership(4).members))
         async with trio.open_nursery() as nursery:
             nursery.start_soon(consensus.listen, flood, executor)
             await trio.testing.wait_all_tasks_blocked()
             assert flood.received <= PEER_EVENTS_WAITING_MAX + 1
             consensus.put(timer)
-            nursery.start_soon(consensus.run, ReplicaId(0), Replica(), executor)
+            nursery.start_soon(consensus.run, Replica(), executor)
             with trio.fail_after(10):
                 await enough.wait()
             nursery.cancel_scope.cancel()

@@ -1,5 +1,6 @@
 """What the HTTP port can ask of the node: what is accepted is kept, what is not is said."""
 
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,14 +11,19 @@ import trio
 import trio.testing
 
 from daemon.config import Config
-from daemon.queries import Queries, Query, QueryError
+from daemon.executor import Observations
+from daemon.queries import Queries, Query
+from daemon.queryerror import QueryError
 from daemon.requests import RequestBook
+from daemon.roster import Roster
 from pbft import digest, effects
 from pbft.effects import Stage
 from pbft.events import Event, Submitted
-from pbft.messages import DecidedSlot
+from pbft.messages import DecidedSlot, EndorsedChange, EpochCertificate
+from pbft.state import State, first_state
 from pbft.types import ReplicaId, RequestId
 from tests.support.founding import decide, founded
+from tests.support.keyring import public_key
 
 GENESIS = founded(4)
 
@@ -25,6 +31,7 @@ GENESIS = founded(4)
 @dataclass
 class Peer:
     name: str
+    public_key: bytes
     connected: bool = True
     address: str = ""
     rtt_ms: float = float("nan")
@@ -53,14 +60,23 @@ class World:
         self.submitted.append(event)
         self.arrived.set()
 
-    def find(self, request_id: RequestId) -> tuple[DecidedSlot, int] | None:
-        return self.slots.get(request_id)
+    me: int = 0
+    takes_part: bool = True
+    state: State = field(default_factory=lambda: first_state(GENESIS.membership, GENESIS.policy))
+    changes: tuple[EndorsedChange, ...] = ()
+
+    def attempts(self, request_id: RequestId) -> tuple[list[tuple[DecidedSlot, int]], bool]:
+        found = self.slots.get(request_id)
+        return ([found], True) if found else ([], False)
+
+    def epochs(self, after: int = 0) -> list[EpochCertificate]:
+        return []
 
     def timeline(self, _: RequestId) -> str | None:
         return None
 
     def peers(self) -> list[Peer]:
-        return [Peer(f"node-00{i}", i <= self.connected) for i in range(1, 4)]
+        return [Peer(f"node-00{i}", public_key(i), i <= self.connected) for i in range(1, 4)]
 
 
 def queries(world: World, last_number: int = 0, *, ready: bool = True) -> Queries:
@@ -69,14 +85,15 @@ def queries(world: World, last_number: int = 0, *, ready: bool = True) -> Querie
     made = Queries(
         config=Config("node-000", place, place, place),
         genesis=GENESIS,
-        me=ReplicaId(0),
+        roster=Roster(GENESIS.membership.members),
         requests=world.book,
         last_number=last_number,
         **parts,
     )
     if ready:
         engine: Any = type("Engine", (), {"model": "stub", "device": "cpu"})()
-        made.ready(engine, engine, None)  # type: ignore[arg-type]
+        executor: Any = type("Executor", (), {"seen": Observations(Counter(), [])})()
+        made.ready(engine, engine, executor)
     return made
 
 
@@ -231,7 +248,7 @@ def test_an_answer_wakes_who_waits() -> None:
             request_id = digest.request_id(event.request)
             world.book.on_progress(effects.Progress(request_id, Stage.ACCEPTED, ReplicaId(0)))
             await trio.sleep(1)
-            world.book.on_reply(request_id, slot, 0)
+            world.book.on_reply(effects.Reply(request_id, slot, 0, final=True))
 
         async with trio.open_nursery() as nursery:
             nursery.start_soon(core)

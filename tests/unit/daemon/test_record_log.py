@@ -10,12 +10,23 @@ from daemon.errors import AlreadyRunning, StorageFailed, UsageError
 from daemon.storage import DataFolder, RecordLog, decode_record, encode_record
 from pbft import digest
 from pbft.errors import Malformed
-from pbft.messages import Checkpoint
-from pbft.records import RECORD_KINDS, AnswerDrawn, Record, StableCheckpoint
+from pbft.membership import Leave
+from pbft.messages import Checkpoint, Endorsement
+from pbft.policy import Policy
+from pbft.records import (
+    RECORD_KINDS,
+    AnswerDrawn,
+    Endorsed,
+    EpochEnded,
+    Forgot,
+    Record,
+    StableCheckpoint,
+)
 from pbft.types import Epoch, ReplicaId, RequestId, SequenceNumber
 from tests.support.cluster import Cluster, answer
 from tests.support.disk import failing, full_after
 from tests.support.forge import sign
+from tests.support.keyring import membership
 
 NETWORK = bytes(range(32))
 OTHER = bytes(32)
@@ -23,7 +34,7 @@ OTHER = bytes(32)
 
 def log_of_a_life() -> tuple[Record, ...]:
     """Every kind of record, as a replica wrote them that answered a question, became the primary,
-    answered another, and reached a checkpoint."""
+    answered another, reached a checkpoint, endorsed a change, saw an epoch end and lost its log."""
     cluster = Cluster(4)
     cluster.ask(node=0)
     cluster.settle()
@@ -33,7 +44,11 @@ def log_of_a_life() -> tuple[Record, ...]:
     checkpoint = sign(
         Checkpoint(NETWORK, Epoch(0), SequenceNumber(64), digest.DIGEST_ZERO, ReplicaId(1))
     )
-    records = (*cluster.nodes[1].log, StableCheckpoint((checkpoint,)))
+    wish = sign(Endorsement(NETWORK, Epoch(0), Leave(ReplicaId(3)), ReplicaId(1)))
+    members = membership(4)
+    ended = EpochEnded(checkpoint, members, members, Policy(), bytes(32))
+    after = (StableCheckpoint((checkpoint,)), Endorsed(wish), ended, Forgot())
+    records = (*cluster.nodes[1].log, *after)
     assert {type(record) for record in records} == set(RECORD_KINDS)
     return records
 
@@ -208,7 +223,7 @@ def test_the_log_of_another_network_is_refused(tmp_path: Path) -> None:
     assert path.read_bytes() == before
 
 
-@pytest.mark.parametrize("data", [b"x", b"qnode log 2\n", b"SQLite format 3\0" + bytes(100)])
+@pytest.mark.parametrize("data", [b"x", b"qnode log 3\n", b"SQLite format 3\0" + bytes(100)])
 def test_a_file_that_is_no_log_is_left_alone(tmp_path: Path, data: bytes) -> None:
     """A file of something else is not overwritten."""
     with pytest.raises(UsageError, match="is no log of qnode"):
@@ -342,3 +357,49 @@ def test_a_replacement_that_fails_leaves_the_old_log(tmp_path: Path, name: str) 
     log.close()
     assert path.read_bytes() == before
     assert sorted(p.name for p in tmp_path.iterdir()) == ["log"]
+
+
+# --- a log that is lost ------------------------------------------------------------------------
+
+
+def test_a_damaged_log_is_set_aside_and_a_new_one_says_so(tmp_path: Path) -> None:
+    """Where the others can go on without this node: the damaged bytes are kept for whoever wants to
+    know, and the new log begins with the record that keeps the replica silent."""
+    path = tmp_path / "log"
+    data = bytearray(written(path, (drawn(1), drawn(2), drawn(3))))
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+    log = RecordLog(path, NETWORK, may_forget=True)
+    assert log.recovered.records == (Forgot(),)
+    assert "is damaged at byte" in log.recovered.lost
+    log.append([drawn(4)])
+    log.close()
+    assert (tmp_path / "log.damaged-1").read_bytes() == bytes(data)
+    again = RecordLog(path, NETWORK, may_forget=True)
+    assert again.recovered.records == (Forgot(), drawn(4))
+    assert again.recovered.lost == ""
+    again.close()
+
+
+@pytest.mark.parametrize("may_forget", [True, False])
+def test_a_log_that_vanished_is_a_lost_log(tmp_path: Path, may_forget: bool) -> None:
+    """The ledger shows that there was one: to begin with an empty log would be forgetting."""
+    if may_forget:
+        log = RecordLog(tmp_path / "log", NETWORK, height=7, may_forget=True)
+        assert log.recovered.records == (Forgot(),)
+        assert "is missing" in log.recovered.lost
+        log.close()
+    else:
+        with pytest.raises(UsageError, match="Restore the data folder from a backup"):
+            RecordLog(tmp_path / "log", NETWORK, height=7)
+
+
+def test_every_second_damage_gets_a_name_of_its_own(tmp_path: Path) -> None:
+    """No damaged log is ever overwritten."""
+    path = tmp_path / "log"
+    for number in (1, 2, 3):
+        data = bytearray(written(path, (drawn(number),)))
+        data[-1] ^= 1
+        path.write_bytes(data)
+        RecordLog(path, NETWORK, may_forget=True).close()
+        assert (tmp_path / f"log.damaged-{number}").read_bytes() == bytes(data)

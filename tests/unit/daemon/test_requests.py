@@ -35,7 +35,7 @@ def test_progress_is_a_timeline(slot: DecidedSlot) -> None:
     book = RequestBook()
     book.on_progress(effects.Progress(rid(1), Stage.ACCEPTED, ReplicaId(0)))
     book.on_progress(effects.Progress(rid(1), Stage.COMMITTED, ReplicaId(2)))
-    kept = json.loads(book.on_reply(rid(1), slot, 0))
+    kept = json.loads(book.on_reply(effects.Reply(rid(1), slot, 0, final=True)))
     assert [(entry["stage"], entry["replica"]) for entry in kept] == [
         ("accepted", 0),
         ("committed", 2),
@@ -43,8 +43,19 @@ def test_progress_is_a_timeline(slot: DecidedSlot) -> None:
     state = book.get(rid(1))
     assert state is not None
     assert state.finished.is_set()
-    assert (state.decided, state.index) == (slot, 0)
+    assert state.attempts == [(slot, 0)]
     assert book.open_count == 0
+
+
+def test_only_the_last_attempt_finishes_a_request(slot: DecidedSlot) -> None:
+    """Whoever waits goes on waiting while the models are asked again."""
+    book = RequestBook()
+    state = book.open(rid(1))
+    book.on_reply(effects.Reply(rid(1), slot, 0, final=False))
+    assert not state.finished.is_set()
+    book.on_reply(effects.Reply(rid(1), slot, 0, final=True))
+    assert state.finished.is_set()
+    assert state.attempts == [(slot, 0), (slot, 0)]
 
 
 def test_a_rejection_wakes_who_waits() -> None:
@@ -53,7 +64,7 @@ def test_a_rejection_wakes_who_waits() -> None:
     state = book.open(rid(1))
     book.on_rejected(rid(1), "full")
     assert state.finished.is_set()
-    assert (state.rejected, state.decided) == ("full", None)
+    assert (state.rejected, state.attempts) == ("full", [])
 
 
 def test_a_timeline_is_bounded() -> None:
@@ -72,7 +83,7 @@ def test_finished_requests_make_room(slot: DecidedSlot) -> None:
     book = RequestBook()
     waiting = book.open(rid(0))
     for number in range(1, REMEMBERED_MAX + 500):
-        book.on_reply(rid(number), slot, 0)
+        book.on_reply(effects.Reply(rid(number), slot, 0, final=True))
     assert len(book._states) == REMEMBERED_MAX
     assert book.get(rid(0)) is waiting
     assert book.get(rid(1)) is None

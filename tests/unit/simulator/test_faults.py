@@ -11,6 +11,7 @@ import pytest
 from pbft import effects, events
 from pbft.context import Configuration
 from pbft.events import TimerFired
+from pbft.evidence import accused
 from pbft.keyring import Keyring
 from pbft.messages import AnswerReveal, Equivocation, Finish, Signed
 from pbft.outcome import Status
@@ -24,13 +25,13 @@ from simulator.faults.slow import DELAY_MS, HeldAnswer
 from tests.support.cluster import NETWORK, Cluster, answer
 from tests.support.commands import environment
 from tests.support.forge import request
-from tests.support.keyring import keyring, membership
+from tests.support.keyring import keyring, membership, public_key
 
 Make = Callable[[Replica, Configuration, Keyring], Fault]
 
 
 def wrapped(i: int, n: int, make: Make, policy: Policy | None = None) -> Fault:
-    configuration = Configuration(NETWORK, ReplicaId(i), membership(n), policy or Policy())
+    configuration = Configuration(NETWORK, public_key(i), membership(n), policy or Policy())
     return make(Replica(configuration, keyring(i)), configuration, keyring(i))
 
 
@@ -295,7 +296,7 @@ def test_honest_replicas_hold_the_proof(at: int) -> None:
     assert found
     for evidence in found:
         assert isinstance(evidence, Equivocation)
-        assert evidence.replica == at
+        assert accused(evidence) == at
         assert evidence.first.message != evidence.second.message
         key = membership(4).public_key(ReplicaId(at))
         assert key is not None
