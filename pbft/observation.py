@@ -152,7 +152,7 @@ class Observation:
         if round_ is None or round_.drawn is not None:
             return  # decided without us, or after our deadline
         answer = event.answer
-        if fault := answer_fault(answer, self._context.policy):
+        if fault := answer_fault(answer, self._context.policy, round_.asked):
             answer = abstention(fault, event.answer.elapsed_ms)
         self._commit_to(round_, answer, event.salt)
 
@@ -320,7 +320,7 @@ class Observation:
             self._context.refuse(source, "signature")
         elif commitment is None or not opens(message, (sealed or commitment).message):
             self._context.refuse(source, "reveal-mismatch")
-        elif answer_fault(message.answer, self._context.policy):
+        elif answer_fault(message.answer, self._context.policy, round_.asked):
             self._context.refuse(source, "answer")
         else:
             self._add_reveal(round_, signed)
@@ -380,8 +380,8 @@ class Observation:
         """Own measurement of these answers; None if it has yet to come."""
         votes = voters(revealed)
         replicas = tuple(vote.replica for vote in votes)
-        if len(votes) < 2:
-            return Comparison((), ())
+        if len(votes) < 2 or (round_.asked and round_.asked.fields):
+            return Comparison((), ())  # nothing to measure
         if replicas not in round_.comparisons and round_.request is not None:
             round_.comparisons[replicas] = None
             self._context.emit(
