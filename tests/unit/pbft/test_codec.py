@@ -7,7 +7,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pbft.codec import MESSAGE_CODES, decode, decode_value, encode, encode_value, signing_bytes
+from pbft.codec import (
+    MESSAGE_CODES,
+    decode,
+    decode_value,
+    encode,
+    encode_value,
+    from_plain,
+    signing_bytes,
+    to_plain,
+)
 from pbft.errors import Malformed
 from pbft.messages import (
     AnswerCommitment,
@@ -113,6 +122,7 @@ def test_every_record_survives_the_log(kind: Any) -> None:
     @given(values(kind))
     def check(record: Any) -> None:
         assert decode_value(encode_value(record), kind) == record
+        assert from_plain(to_plain(record), kind) == record
 
     check()
 
