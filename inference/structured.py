@@ -21,7 +21,7 @@ from inference.errors import GenerationFailed, PromptTooLong
 from inference.language import Language, detect_language
 from inference.values import UNWRITABLE, NoValue, exact, read_label, read_number, read_words
 from inference.wording import normalise
-from pbft.fields import is_value
+from pbft.fields import ANSWER, is_value
 from pbft.messages import Field, Kind
 from pbft.types import NAME_BYTES_MAX
 
@@ -52,7 +52,7 @@ def instruction(fields: Sequence[Field], question: str, language: Language | Non
     if not fields:
         return ""
     words = _CHINESE if (language or detect_language(question)) == "zh-TW" else _ENGLISH
-    if len(fields) == 1 and fields[0].name == "answer":
+    if len(fields) == 1 and fields[0].name == ANSWER and fields[0].kind is not Kind.TEXT:
         (field,) = fields
         if field.kind is Kind.LABEL:
             return words.label.format(words.comma.join(field.labels))
