@@ -115,6 +115,14 @@ def _add_user_commands(commands: Any) -> None:
     ask.add_argument("question")
     ask.add_argument("--mode", choices=("consensus", "single"), default="consensus")
     ask.add_argument("--language", choices=("en", "zh-TW"))
+    form = ask.add_mutually_exclusive_group()
+    form.add_argument("--labels", metavar="A,B,…", help="answer with one of these labels")
+    form.add_argument("--number", action="store_true", help="answer with a number, see --unit")
+    form.add_argument(
+        "--fields", type=Path, metavar="FILE",
+        help='answer with several values: JSON {"fields": [{"name", "kind", "labels" or "unit"}]}',
+    )  # fmt: skip
+    ask.add_argument("--unit", help="of the number, such as USD")
     ask.add_argument("--max-tokens", type=int, default=512)
     ask.add_argument("--timeout", type=float, metavar="SECONDS", help="for each node to answer")
     ask.add_argument("--certificate", type=Path, metavar="FILE", help="save the certificate")
@@ -323,6 +331,7 @@ def _ask(options: argparse.Namespace) -> int:
 
     client = Client(_url(options))
     query = {"question": options.question, "mode": options.mode, "max_tokens": options.max_tokens}
+    query |= _form(options)
     if options.language:
         query["language"] = options.language
     if options.timeout is not None:
@@ -337,6 +346,22 @@ def _ask(options: argparse.Namespace) -> int:
         with _expecting_a_node(client.url):
             display.show_decision(record)
     return 0
+
+
+def _form(options: argparse.Namespace) -> dict[str, Any]:
+    """The kind of answer that was asked for."""
+    from daemon.files import read_json
+
+    if options.unit is not None and not options.number:
+        raise UsageError("--unit is for numbers; give --number too.")
+    if options.labels is not None:
+        labels = [label.strip() for label in options.labels.split(",")]
+        return {"kind": "label", "labels": labels}
+    if options.number:
+        return {"kind": "number", "unit": options.unit or ""}
+    if options.fields is not None:
+        return {"kind": "schema", "fields": read_json(options.fields, "fields file").get("fields")}
+    return {}
 
 
 @contextmanager

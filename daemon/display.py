@@ -12,6 +12,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeEl
 from rich.table import Table
 from rich.text import Text
 
+from daemon import values
 from daemon.labels import label
 
 _STYLES = {
@@ -78,9 +79,15 @@ def show_decision(record: dict[str, Any]) -> None:
     record = plain(record)
     if record.get("mode") == "single":
         title = f"{label('single')}: {record['name']}"
-        console.print(Panel(Text(record["answer"]), title=title, border_style="yellow"))
+        body = Text(record["answer"])
+        if record.get("values"):
+            said = Text(values.said(record["values"], record["units"]), style="bold")
+            body = Text("\n").join([said, body])
+        console.print(Panel(body, title=title, border_style="yellow"))
         return
     console.print(_headline(record))
+    if record["values"]:
+        console.print(values.table(record["values"]))
     console.print(_answers(record))
     parts: list[RenderableType] = [Group(*_similarity(record)), _votes(record)]
     if record.get("timeline"):
@@ -99,9 +106,12 @@ def _headline(record: dict[str, Any]) -> Panel:
     style = _STYLES[status]
     body = Text()
     body.append(f"{label('Question')}: {record['question']}\n", style="dim")
+    if record["values"]:
+        body.append(values.headline(record["values"]))
     if record["answer"] is not None:
-        body.append(f"{label('Answer')}: ", style="bold")
-        body.append(record["answer"], style="bold")
+        heading, weight = ("Reason", "") if record["values"] else ("Answer", "bold")
+        body.append(f"{label(heading)}: ", style=weight)
+        body.append(record["answer"], style=weight)
     else:
         body.append(label("No agreement"), style=style)
         if record["fallback"]:
@@ -127,7 +137,9 @@ def _headline(record: dict[str, Any]) -> Panel:
 def _answers(record: dict[str, Any]) -> Table:
     table = Table(title=label("Who said what"), title_justify="left", expand=True)
     table.add_column(label("Node"), no_wrap=True)
-    table.add_column(label("Answer"), ratio=1, overflow="fold")
+    if record["values"]:
+        table.add_column(label("Value"), overflow="fold")
+    table.add_column(label("Reason" if record["values"] else "Answer"), ratio=1, overflow="fold")
     table.add_column(label("Time"), justify="right", no_wrap=True)
     table.add_column("", no_wrap=True)
     winner = record["clusters"][0] if record["answer"] is not None else []
@@ -143,7 +155,12 @@ def _answers(record: dict[str, Any]) -> Table:
         said = Text(answer["text"] or answer["note"], style="" if answer["text"] else "dim")
         if answer["finish"] == "length":
             said.append(f"… [{label('cut at the token limit')}]", style="dim")
-        table.add_row(answer["name"], said, f"{answer['elapsed_s']:.2f} s", remark)
+        if answer["text"] and answer["note"]:
+            said.append(f" [{answer['note']}]", style="dim")
+        cells = [said, Text(f"{answer['elapsed_s']:.2f} s"), remark]
+        if record["values"]:
+            cells.insert(0, Text(values.said(answer["values"], values.units(record["values"]))))
+        table.add_row(answer["name"], *cells)
     return table
 
 

@@ -15,13 +15,15 @@ from threading import Event as ThreadEvent
 
 import trio
 
+from inference import structured
 from inference.engine import Engine, Generation, GenerationRequest
 from inference.equivalence import AnswerJudge, Comparison
 from inference.errors import GenerationCancelled, InferenceError, PromptTooLong
 from inference.language import Language
+from inference.structured import Reading
 from pbft.effects import CompareAnswers, RunInference
 from pbft.events import AnswerReady, AnswersCompared, Event
-from pbft.messages import Answer, Finish
+from pbft.messages import Answer, Field, Finish
 from pbft.outcome import Contradiction
 from pbft.types import ANSWER_BYTES_MAX, FULL_BP, NAME_BYTES_MAX, RequestId
 
@@ -36,8 +38,9 @@ _LANGUAGES: dict[str, Language] = {"en": "en", "zh-TW": "zh-TW"}
 @dataclass(slots=True)
 class _Generate:
     request: GenerationRequest
-    done: Callable[[Generation | None, str], None]
-    """Called with the answer, or with None and why there is none."""
+    fields: tuple[Field, ...]
+    done: Callable[[Generation | None, Reading], None]
+    """Called with the answer and its values, or with None and why there is none."""
     cancelled: ThreadEvent = field(default_factory=ThreadEvent)
 
 
@@ -68,27 +71,31 @@ class ModelWork:
         key = (effect.request_id, effect.attempt)
         request = effect.request
 
-        def done(generation: Generation | None, note: str) -> None:
+        def done(generation: Generation | None, reading: Reading) -> None:
             self._running.pop(key, None)
             salt = secrets.token_bytes(32)
-            self._deliver(AnswerReady(*key, to_answer(generation, note, self.model), salt))
+            values = reading.values if request.fields else None
+            answer = to_answer(generation, reading.why, self.model, values)
+            self._deliver(AnswerReady(*key, answer, salt))
 
         try:
+            language = _LANGUAGES.get(request.language)
             generation_request = GenerationRequest(
                 question=request.prompt,
-                language=_LANGUAGES.get(request.language),
+                language=language,
                 max_tokens=request.max_tokens,
                 temperature_milli=effect.temperature_milli,
                 seed=self._seed(*key),
+                instruction=structured.instruction(request.fields, request.prompt, language),
             )
-            job = _Generate(generation_request, done)
+            job = _Generate(generation_request, request.fields, done)
             self._running[key] = job
             self._generate_in.send_nowait(job)
         except InferenceError as error:
             log.warning("cannot answer: %s", error)
-            done(None, "question not usable")
+            done(None, no_values("question not usable"))
         except trio.WouldBlock:
-            done(None, "too busy")
+            done(None, no_values("too busy"))
 
     def _seed(self, request_id: RequestId, attempt: int) -> int:
         """Own dice for every replica and attempt: equal models should not echo each other."""
@@ -104,26 +111,27 @@ class ModelWork:
         """`AnswersCompared` follows."""
         self._compare_in.send_nowait(effect)
 
-    async def ask(self, request: GenerationRequest) -> Generation:
+    async def ask(
+        self, request: GenerationRequest, fields: tuple[Field, ...] = ()
+    ) -> tuple[Generation, Reading]:
         """An answer of this node alone, outside consensus; raises `InferenceError`."""
         finished = trio.Event()
-        result: list[Generation | None] = []
-        notes: list[str] = []
+        result: list[tuple[Generation | None, Reading]] = []
 
-        def done(generation: Generation | None, note: str) -> None:
-            result.append(generation)
-            notes.append(note)
+        def done(generation: Generation | None, reading: Reading) -> None:
+            result.append((generation, reading))
             finished.set()
 
-        job = _Generate(request, done)
+        job = _Generate(request, fields, done)
         try:
             await self._generate_in.send(job)
             await finished.wait()
         finally:
             job.cancelled.set()
-        if result[0] is None:
-            raise InferenceError(f"The model gave no answer: {notes[0]}.")
-        return result[0]
+        generation, reading = result[0]
+        if generation is None:
+            raise InferenceError(f"The model gave no answer: {reading.why}.")
+        return generation, reading
 
     async def run(self) -> None:
         async with trio.open_nursery() as nursery:
@@ -133,25 +141,27 @@ class ModelWork:
     async def _generate_all(self) -> None:
         async for job in self._generate_out:
             if job.cancelled.is_set():
-                job.done(None, "cancelled")
+                job.done(None, no_values("cancelled"))
                 continue
             try:
-                generation = await self._in_thread(job)
+                generation, reading = await self._in_thread(job)
             except GenerationCancelled:
-                job.done(None, "cancelled")
+                job.done(None, no_values("cancelled"))
             except PromptTooLong:
-                job.done(None, "question too long for the model")
+                job.done(None, no_values("question too long for the model"))
             except Exception as error:
                 # and one that ended the process would end the whole network.
                 log.warning("the model failed: %s", error, exc_info=True)
-                job.done(None, "model failed")
+                job.done(None, no_values("model failed"))
             else:
-                job.done(generation, "")
+                job.done(generation, reading)
 
-    async def _in_thread(self, job: _Generate) -> Generation:
+    async def _in_thread(self, job: _Generate) -> tuple[Generation, Reading]:
         try:
             return await trio.to_thread.run_sync(
-                partial(self._engine.generate, job.request, job.cancelled.is_set),
+                partial(
+                    structured.answer, self._engine, job.request, job.fields, job.cancelled.is_set
+                ),
                 abandon_on_cancel=True,
             )
         finally:
@@ -187,13 +197,26 @@ class ModelWork:
             )
 
 
-def to_answer(generation: Generation | None, note: str, model: str) -> Answer:
-    """A generation as the protocol's answer; nothing, or nothing but reasoning, abstains."""
+def no_values(why: str) -> Reading:
+    """Of a model that did not answer."""
+    return Reading((), why)
+
+
+def to_answer(
+    generation: Generation | None,
+    note: str,
+    model: str,
+    values: tuple[str, ...] | None = None,
+) -> Answer:
+    """A generation as the protocol's answer; nothing, or nothing but reasoning, abstains. `values`
+    are those found in it, None where none were asked for; without any of them it abstains too."""
     model = fit(model, NAME_BYTES_MAX)
-    if generation is None or not generation.text.strip():
-        if generation is not None:
-            note = "no answer within the token limit" if generation.finish == "length" else "empty"
-        return Answer("", Finish.ABSTAINED, model, 0, 0, fit(note, NAME_BYTES_MAX))
+    worded = generation is not None and generation.text.strip() != ""
+    if generation is not None and not worded:
+        note = "no answer within the token limit" if generation.finish == "length" else "empty"
+    note = fit(note, NAME_BYTES_MAX)
+    if generation is None or not worded or (values is not None and not any(values)):
+        return Answer("", Finish.ABSTAINED, model, 0, 0, note)
     text = fit(generation.text, ANSWER_BYTES_MAX)
     cut = text != generation.text or generation.finish == "length"
     return Answer(
@@ -202,6 +225,8 @@ def to_answer(generation: Generation | None, note: str, model: str) -> Answer:
         model=model,
         output_tokens=generation.output_tokens,
         elapsed_ms=generation.elapsed_ms,
+        note=note,
+        values=values or (),
     )
 
 

@@ -19,6 +19,8 @@ from daemon.requests import RequestBook, RequestState
 from daemon.roster import Roster
 from daemon.storage import Ledger
 from daemon.transparency import describe, ratio
+from daemon.typed import single_values
+from inference import structured
 from inference.engine import Engine, GenerationRequest
 from inference.errors import InferenceError, InvalidRequest
 from inference.language import Language
@@ -37,6 +39,7 @@ from pbft.messages import (
     Commit,
     DecidedSlot,
     Evidence,
+    Field,
     Item,
     Kind,
     Prepare,
@@ -63,6 +66,8 @@ class Query:
     language: Language | None = None
     max_tokens: int = TOKENS_DEFAULT
     timeout_s: float | None = None
+    kind: Kind = Kind.TEXT
+    fields: tuple[Field, ...] = ()
 
 
 class Queries:
@@ -155,11 +160,12 @@ class Queries:
             network=self._genesis.network,
             replica=me,
             number=self._last_number,
-            kind=Kind.TEXT,
+            kind=query.kind,
             prompt=query.question,
             language=query.language or "",
             max_tokens=min(query.max_tokens, policy.tokens_max),
             timeout_ms=timeout_ms,
+            fields=query.fields,
         )
         if fault := request_fault(request, policy):
             raise QueryError(400, "bad_question", fault)
@@ -190,9 +196,10 @@ class Queries:
                 max_tokens=min(query.max_tokens, policy.tokens_max),
                 temperature_milli=policy.temperature_milli,
                 seed=time.time_ns() & (2**62 - 1),
+                instruction=structured.instruction(query.fields, query.question, query.language),
             )
             with trio.fail_after(timeout_s):
-                generation = await models.ask(request)
+                generation, reading = await models.ask(request, query.fields)
         except trio.TooSlowError:
             raise QueryError(
                 504, "timeout", f"The model did not answer within {timeout_s:g} seconds."
@@ -205,7 +212,10 @@ class Queries:
             "mode": "single",
             "status": "single",
             "agreed": False,
+            "kind": str(query.kind),
             "answer": generation.text,
+            "values": single_values(query.fields, reading.values),
+            "units": {field.name: field.unit or None for field in query.fields},
             "finish": generation.finish,
             "model": generation.model,
             "name": self._config.name,

@@ -7,6 +7,7 @@ the node that was asked has shown. Ratios are from 0 to 1, times in seconds.
 from itertools import combinations
 from typing import Any
 
+from daemon import typed
 from pbft.certificate import Certificate
 from pbft.item import is_abstention, voters
 from pbft.membership import Membership
@@ -28,9 +29,11 @@ def describe(certificate: Certificate, membership: Membership) -> dict[str, Any]
         "request_id": certificate.request_id.hex(),
         "question": request.prompt,
         "language": request.language or None,
+        "kind": str(request.kind),
         "asked": names[request.replica],
         "status": str(outcome.status),
         "answer": agreed["text"] if agreed else None,
+        "values": typed.agreed_values(request.fields, outcome, names),
         "fallback": None if agreed else _fallback(certificate, answers),
         "agreement_rate": ratio(outcome.agreement_rate_bp),
         "confidence": ratio(outcome.confidence_bp),
@@ -90,6 +93,7 @@ def _answers(certificate: Certificate, names: Names) -> list[dict[str, Any]]:
                 "text": answer.text if answer else "",
                 "finish": str(answer.finish) if answer else _absence(sealed=replica in sealed)[0],
                 "note": answer.note if answer else _absence(sealed=replica in sealed)[1],
+                "values": typed.said_values(item.request.message.fields, answer),
                 "model": answer.model if answer else "",
                 "output_tokens": answer.output_tokens if answer else 0,
                 "elapsed_s": answer.elapsed_ms / 1000 if answer else 0.0,
@@ -129,6 +133,8 @@ def _fallback(certificate: Certificate, answers: list[dict[str, Any]]) -> dict[s
 def _matrix(certificate: Certificate, names: Names) -> dict[str, Any]:
     """The square, symmetric matrix over those who answered."""
     item = certificate.item
+    if item.request.message.fields:  # values are compared exactly, not measured
+        return {"names": [], "matrix": []}
     replicas = [reveal.replica for reveal in voters(item.reveals)]
     n = len(replicas)
     matrix = [[1.0] * n for _ in range(n)]

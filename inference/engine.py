@@ -4,10 +4,10 @@ An engine is loaded once and then asked from worker threads. It answers one requ
 lets the others wait; a batching engine can take concurrent calls together behind the same method.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 from inference.catalog import Progress, default_cache_dir
 from inference.errors import InvalidRequest
@@ -16,6 +16,7 @@ from inference.language import Language
 Finish = Literal["stop", "length"]
 
 QUESTION_BYTES_MAX = 16 * 1024
+INSTRUCTION_BYTES_MAX = 16 * 1024
 TEMPERATURE_MILLI_MAX = 2000
 
 
@@ -25,7 +26,8 @@ class GenerationRequest:
 
     ``language`` None lets the question decide. ``temperature_milli`` is in thousandths, 0 for the
     most probable token each time. ``seed`` decides every random choice: the same request to the
-    same engine on the same machine gives the same text.
+    same engine on the same machine gives the same text. ``instruction`` tells the model the form
+    of answer, after the question; without one it answers in a sentence.
 
     Raises InvalidRequest on construction for a field outside its range.
     """
@@ -35,12 +37,15 @@ class GenerationRequest:
     max_tokens: int
     temperature_milli: int
     seed: int
+    instruction: str = ""
 
     def __post_init__(self) -> None:
         if not self.question.strip():
             raise InvalidRequest("The question is empty; ask something.")
         if len(self.question.encode("utf-8", "surrogatepass")) > QUESTION_BYTES_MAX:
             raise InvalidRequest(f"The question exceeds {QUESTION_BYTES_MAX} bytes; shorten it.")
+        if len(self.instruction.encode("utf-8", "surrogatepass")) > INSTRUCTION_BYTES_MAX:
+            raise InvalidRequest(f"The instruction exceeds {INSTRUCTION_BYTES_MAX} bytes.")
         if self.language not in (None, "en", "zh-TW"):
             raise InvalidRequest(f"The language {self.language!r} is unknown; use en or zh-TW.")
         if self.max_tokens < 1:
@@ -86,6 +91,22 @@ class Engine(Protocol):
         ``cancelled`` is called before the start and after every token, from this thread.
         Raises GenerationCancelled soon after it returns true, PromptTooLong, GenerationFailed.
         """
+
+
+@runtime_checkable
+class Chooser(Protocol):
+    """An engine that can also tell how likely its answer is to end with each of some choices."""
+
+    def log_likelihoods(
+        self,
+        request: GenerationRequest,
+        said: str,
+        choices: Sequence[str],
+        cancelled: Callable[[], bool],
+    ) -> tuple[float, ...]:
+        """Natural logarithm of the probability that the model, having answered ``said`` so far,
+        goes on with each choice and then ends; blocks. ``cancelled`` and the errors are those of
+        ``Engine.generate``."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,12 @@ _SYSTEM_PROMPTS: dict[Language | None, str] = {
     "zh-TW": "你是一個謹慎的助手。請以繁體中文回答，用一個簡短的句子。",
     None: "You are a careful assistant. Answer in one short sentence, in the question's language.",
 }
+# Where an instruction gives the form, another one would contradict it.
+_INSTRUCTED_PROMPTS: dict[Language | None, str] = {
+    "en": "You are a careful assistant.",
+    "zh-TW": "你是一個謹慎的助手。請以繁體中文回答。",
+    None: "You are a careful assistant. Answer in the question's language.",
+}
 
 # `<|im_start|>`, `<｜User｜>`, `<think>`, `<s>`, `<<SYS>>`, `<start_of_turn>`, `[INST]`, …
 _KNOWN_MARKERS = (
@@ -72,16 +78,22 @@ def sanitise(text: str, special_tokens: Collection[str] = ()) -> SanitisedText:
 
 
 def build_chat(
-    question: str, language: Language | None, special_tokens: Collection[str] = ()
+    question: str,
+    language: Language | None,
+    special_tokens: Collection[str] = (),
+    instruction: str = "",
 ) -> list[dict[str, str]]:
     """The messages for a chat template: one system turn, one user turn.
 
     ``language`` None means: the language of the question (see ``detect_language``).
+    ``instruction`` gives the form of the answer; it may hold a stranger's words (labels) too.
     """
     spoken = language if language is not None else detect_language(question)
+    system = (_INSTRUCTED_PROMPTS if instruction else _SYSTEM_PROMPTS)[spoken]
+    asked = f"{question}\n\n{instruction}" if instruction else question
     return [
-        {"role": "system", "content": _SYSTEM_PROMPTS[spoken]},
-        {"role": "user", "content": sanitise(question, special_tokens).text.strip()},
+        {"role": "system", "content": system},
+        {"role": "user", "content": sanitise(asked, special_tokens).text.strip()},
     ]
 
 

@@ -188,7 +188,7 @@ def _make_encoder(annotation: Any) -> _Encoder:
         return str
     if inner := element_type(bare):
         element = _encoder(inner)
-        return _identity if element is _identity else lambda value: [element(v) for v in value]
+        return list if element is _identity else lambda value: [element(v) for v in value]
     if inner := optional_type(bare):
         present = _encoder(inner)
         return lambda value: None if value is None else present(value)

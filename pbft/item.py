@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from pbft import digest
 from pbft.codec import from_plain, to_plain
 from pbft.errors import Malformed
+from pbft.fields import fields_fault, values_fault
 from pbft.keyring import Verifier
 from pbft.membership import Membership
 from pbft.messages import (
@@ -26,6 +27,7 @@ from pbft.messages import (
 )
 from pbft.outcome import Outcome, Status, Vote, decide, pair_count
 from pbft.policy import Policy
+from pbft.typed_outcome import decide_fields
 from pbft.types import FULL_BP, ReplicaId, RequestId
 
 Sealed = Mapping[ReplicaId, Signed[AnswerCommitment]]
@@ -74,11 +76,12 @@ def request_fault(request: Request, policy: Policy) -> str | None:
         return f"max_tokens must be from 1 to {policy.tokens_max}."
     if not 100 <= request.timeout_ms <= policy.inference_timeout_ms:
         return f"The time to answer must be from 100 to {policy.inference_timeout_ms} ms."
-    return None
+    return fields_fault(request)
 
 
-def answer_fault(answer: Answer, policy: Policy) -> str | None:
-    """Why an answer must not count, in a few words; None if it may."""
+def answer_fault(answer: Answer, policy: Policy, request: Request | None) -> str | None:
+    """Why an answer must not count, in a few words; None if it may. While the request is not
+    known, its fields are not either, and the values stay unchecked."""
     try:
         size = len(answer.text.encode())
         from_plain(to_plain(answer), Answer)
@@ -88,7 +91,7 @@ def answer_fault(answer: Answer, policy: Policy) -> str | None:
         return "answer too long"
     if is_abstention(answer) != (not answer.text.strip()):
         return "answer without words"
-    return None
+    return values_fault(request, answer) if request else None
 
 
 def opens(reveal: AnswerReveal, commitment: AnswerCommitment) -> bool:
@@ -199,14 +202,15 @@ def _check_reveals(item: Item, request_id: RequestId, rules: Rules) -> None:
             raise WrongItem("reveal-unsealed", "An answer was not sealed.")
         if not opens(message, commitment.message):
             raise WrongItem("reveal-mismatch", "An answer is not the one that was committed to.")
-        if answer_fault(message.answer, rules.policy):
+        if answer_fault(message.answer, rules.policy, item.request.message):
             raise WrongItem("answer", "An answer breaks the rules for answers.")
         if not rules.is_genuine(reveal):
             raise WrongItem("signature", "The signature of an answer is wrong.")
 
 
 def _check_matrix(item: Item) -> None:
-    n = len(voters(item.reveals))
+    # Values are equal or they are not: where there are fields nothing is measured.
+    n = 0 if item.request.message.fields else len(voters(item.reveals))
     if len(item.similarities_bp) != pair_count(n):
         raise WrongItem("matrix", "The similarity matrix has the wrong size.")
     if any(value > FULL_BP for value in item.similarities_bp):
@@ -222,12 +226,14 @@ def voters(reveals: Iterable[Signed[AnswerReveal]]) -> list[AnswerReveal]:
 
 
 def outcome_of(item: Item, members: int, policy: Policy) -> Outcome:
-    """What follows from the item's answers and its claimed matrix.
+    """What follows from the item's answers: from their values where the request has fields, else
+    from the claimed matrix.
 
     A sealed replica that did not reveal counts like one that abstained, with the least weight in
     the item: silence must not raise the confidence.
     """
     votes = []
+    values = []
     weight_abstained = 0
     for reveal, weight in zip(item.reveals, item.weights, strict=True):
         answer = reveal.message.answer
@@ -237,9 +243,19 @@ def outcome_of(item: Item, members: int, policy: Policy) -> Outcome:
             votes.append(
                 Vote(reveal.message.replica, weight, digest.answer_digest(answer), answer.model)
             )
+            values.append(answer.values)
     silent = len(sealed_commitments(item.seals)) - len(item.reveals)
     # A proven liar has no weight; others' silence counts all the same.
     weight_abstained += silent * min((w for w in item.weights if w), default=0)
+    if fields := item.request.message.fields:
+        return decide_fields(
+            fields,
+            votes,
+            values,
+            members=members,
+            weight_abstained=weight_abstained,
+            policy=policy,
+        )
     return decide(
         votes,
         item.similarities_bp,

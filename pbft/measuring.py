@@ -7,7 +7,7 @@ from pbft.context import Context
 from pbft.effects import CompareAnswers
 from pbft.events import AnswersCompared
 from pbft.item import voters
-from pbft.messages import AnswerReveal, Item, Signed
+from pbft.messages import AnswerReveal, Item, Request, Signed
 from pbft.outcome import Contradiction
 from pbft.types import Digest, RequestId
 
@@ -33,14 +33,15 @@ class Measurements:
 
     def of(
         self,
-        question: str,
+        request: Request,
         reveals: list[Signed[AnswerReveal]],
         request_id: RequestId,
         attempt: int,
     ) -> Comparison | None:
-        """The measurement of these answers; None if it has yet to come."""
+        """The measurement of these answers; None if it has yet to come. Values of fields agree
+        exactly or not, and are not measured."""
         votes = voters(reveals)
-        if len(votes) < 2:
+        if len(votes) < 2 or request.fields:
             return Comparison((), ())
         answers = digest.plain_digest(
             b"answers", b"".join(digest.answer_digest(vote.answer) for vote in votes)
@@ -49,13 +50,13 @@ class Measurements:
         if (attempt, answers) not in known:
             known[attempt, answers] = None
             texts = tuple(vote.answer.text for vote in votes)
-            self._context.emit(CompareAnswers(request_id, attempt, answers, question, texts))
+            self._context.emit(CompareAnswers(request_id, attempt, answers, request.prompt, texts))
         return known[attempt, answers]
 
     def of_item(self, item: Item) -> Comparison | None:
         request = item.request.message
         request_id = digest.request_id(request)
-        return self.of(request.prompt, list(item.reveals), request_id, item.attempt)
+        return self.of(request, list(item.reveals), request_id, item.attempt)
 
     def take(self, event: AnswersCompared) -> None:
         known = self._known.get(event.request_id, {})

@@ -19,10 +19,15 @@ from pbft.types import (
     ANSWER_BYTES_MAX,
     BATCH_ITEMS_MAX,
     CHAINS_MAX,
+    FIELD_NAME_BYTES_MAX,
+    FIELDS_MAX,
+    LABELS_MAX,
     MEMBERS_MAX,
     NAME_BYTES_MAX,
     PROMPT_BYTES_MAX,
     SEALS_MAX,
+    UNIT_BYTES_MAX,
+    VALUE_BYTES_MAX,
     WINDOW,
     Digest,
     Epoch,
@@ -34,9 +39,16 @@ from pbft.types import (
 
 
 class Kind(StrEnum):
-    """What form of answer a request wants."""
+    """What form of answer a request, or a field of it, wants."""
 
     TEXT = "text"
+    """Free words; as a field of a schema a few words, agreed to the letter."""
+    LABEL = "label"
+    """One of a list."""
+    NUMBER = "number"
+    """A decimal in a unit."""
+    SCHEMA = "schema"
+    """Several fields of the other kinds; never the kind of a field."""
 
 
 class Finish(StrEnum):
@@ -48,6 +60,18 @@ class Finish(StrEnum):
     """Cut at the token limit."""
     ABSTAINED = "abstained"
     """No answer: the text is empty and `note` says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One value that an answer must have; `pbft.fields` says what is a right one."""
+
+    name: Annotated[str, AtMost(FIELD_NAME_BYTES_MAX)]
+    kind: Kind
+    labels: Annotated[tuple[Annotated[str, AtMost(VALUE_BYTES_MAX)], ...], AtMost(LABELS_MAX)]
+    """What there is to choose from; empty unless the kind is `label`."""
+    unit: Annotated[str, AtMost(UNIT_BYTES_MAX)]
+    """Of a number; empty for a bare one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +92,8 @@ class Request:
     max_tokens: int
     timeout_ms: int
     """Time a replica may take to answer, counted from when it learns of the request."""
+    fields: Annotated[tuple[Field, ...], AtMost(FIELDS_MAX)] = ()
+    """None for text; one, called `answer`, for a label or a number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +106,9 @@ class Answer:
     output_tokens: int
     elapsed_ms: int
     note: Annotated[str, AtMost(NAME_BYTES_MAX)] = ""
+    values: Annotated[tuple[Annotated[str, AtMost(VALUE_BYTES_MAX)], ...], AtMost(FIELDS_MAX)] = ()
+    """One for each of the request's fields, in its one form; empty where this replica has none.
+    The values are what is voted on, the text then is the reason given for them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +174,7 @@ class Item:
 
     `reveals` are in increasing order of replica and `weights` parallel to them. Similarities
     (basis points, upper triangle, row-major) and contradictions range over the reveals that are
-    not abstentions, in the same order.
+    not abstentions, in the same order. A request with fields has neither: nothing is measured.
     """
 
     request: Signed[Request]

@@ -168,7 +168,7 @@ class Observation:
         if round_ is None or round_.drawn is not None:
             return  # decided without us, or after our deadline
         answer = event.answer
-        if fault := answer_fault(answer, self._context.policy):
+        if fault := answer_fault(answer, self._context.policy, round_.asked):
             answer = abstention(fault, event.answer.elapsed_ms)
         self._commit_to(round_, answer, event.salt)
 
@@ -261,7 +261,7 @@ class Observation:
         elif not opens(message, (sealed or commitment).message):
             self._context.refuse(source, "reveal-mismatch")
             self._context.report(CommitmentMismatch(sealed or commitment, signed))
-        elif answer_fault(message.answer, self._context.policy):
+        elif answer_fault(message.answer, self._context.policy, round_.asked):
             self._context.refuse(source, "answer")
         else:
             self._add_reveal(round_, signed)
@@ -321,10 +321,9 @@ class Observation:
 
     def _compare(self, round_: Round, revealed: list[Signed[AnswerReveal]]) -> Comparison | None:
         """Own measurement of these answers; None if it has yet to come."""
-        if round_.request is None:
+        if round_.asked is None:
             return None
-        question = round_.request.message.prompt
-        return self._measurements.of(question, revealed, *round_.key)
+        return self._measurements.of(round_.asked, revealed, *round_.key)
 
     def on_compared(self, event: AnswersCompared) -> None:
         round_ = self._rounds.get(event.request_id, event.attempt)

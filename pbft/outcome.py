@@ -23,7 +23,14 @@ from typing import Annotated
 
 from pbft.policy import Policy
 from pbft.schema import AtMost
-from pbft.types import FULL_BP, MEMBERS_MAX, ReplicaId, faults_tolerated
+from pbft.types import (
+    FIELDS_MAX,
+    FULL_BP,
+    MEMBERS_MAX,
+    VALUE_BYTES_MAX,
+    ReplicaId,
+    faults_tolerated,
+)
 
 PAIRS_MAX = MEMBERS_MAX * (MEMBERS_MAX - 1) // 2
 
@@ -59,6 +66,44 @@ class Vote:
     model: str
 
 
+class Reason(StrEnum):
+    """Why an answer does not stand behind the value of a field."""
+
+    OUTVOTED = "outvoted"
+    """It has another label or other words."""
+    OUTLIER = "outlier"
+    """Its number is further from the median than the policy tolerates."""
+    NO_VALUE = "no_value"
+    """It left this field empty."""
+
+
+@dataclass(frozen=True, slots=True)
+class Exclusion:
+    """A replica that answered, and whose answer does not stand behind a field's value."""
+
+    replica: ReplicaId
+    reason: Reason
+
+
+@dataclass(frozen=True, slots=True)
+class FieldOutcome:
+    """What the network says about one field of a request (`pbft.typed_outcome`)."""
+
+    status: Status
+    value: Annotated[str, AtMost(VALUE_BYTES_MAX)]
+    """The network's value if the status says so. With no agreement merely the leading one: the
+    median, or the label of most weight. Empty if nobody gave any."""
+    lower_quartile: Annotated[str, AtMost(VALUE_BYTES_MAX)]
+    upper_quartile: Annotated[str, AtMost(VALUE_BYTES_MAX)]
+    """Of all numbers given, outliers too; empty for other kinds."""
+    agreement_rate_bp: int
+    """Weight that stands behind the value, as a share of the weight that gave one."""
+    confidence_bp: int
+    """See `confidence`; the cohesion is full, as values are equal or not."""
+    excluded: Annotated[tuple[Exclusion, ...], AtMost(MEMBERS_MAX)]
+    """In order of replica."""
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """What the network says. Positions of replicas, not of votes, so that it can be read alone."""
@@ -73,13 +118,17 @@ class Outcome:
     """Every vote is in exactly one; the first is the winner, or the strongest if none won."""
 
     agreement_rate_bp: int
-    """Weight of the first cluster as a share of the weight that answered."""
+    """Weight of the first cluster as a share of the weight that answered; of a request with
+    fields, the least rate of any."""
 
     confidence_bp: int
     """See `confidence`."""
 
     distinct_models: int
     """Different models in the first cluster: answers of one model agree for a common cause."""
+
+    fields: Annotated[tuple[FieldOutcome, ...], AtMost(FIELDS_MAX)] = ()
+    """One for each of the request's fields."""
 
 
 NO_VOTES = Outcome(Status.NO_AGREEMENT, None, (), 0, 0, 0)
@@ -104,6 +153,28 @@ def confidence(share_bp: int, cohesion_bp: int) -> int:
     """
     missing = FULL_BP - share_bp
     return cohesion_bp * (FULL_BP * FULL_BP - missing * missing) // (FULL_BP * FULL_BP)
+
+
+def status_of(
+    replicas: int,
+    weight: int,
+    weight_answered: int,
+    confidence_bp: int,
+    *,
+    members: int,
+    policy: Policy,
+) -> Status:
+    """What it means that so many replicas, of this weight, stand behind one answer. The same rule
+    for clusters of texts and for the value of a field. Replicas without weight decide nothing."""
+    if (
+        replicas < faults_tolerated(members) + 1
+        or weight == 0
+        or policy.vote_denominator * weight < policy.vote_numerator * weight_answered
+    ):
+        return Status.NO_AGREEMENT
+    if confidence_bp < policy.confidence_threshold_bp:
+        return Status.AGREED_LOW_CONFIDENCE
+    return Status.AGREED
 
 
 def decide(
@@ -136,16 +207,10 @@ def decide(
     rate_bp = weight_winner * FULL_BP // max(weight_answered, 1)
     share_bp = weight_winner * FULL_BP // max(weight_answered + weight_abstained, 1)
     confidence_bp = confidence(share_bp, graph.cohesion_bp(winner))
-    agreed = (
-        len(winner) >= faults_tolerated(members) + 1
-        and policy.vote_denominator * weight_winner >= policy.vote_numerator * weight_answered
+    status = status_of(
+        len(winner), weight_winner, weight_answered, confidence_bp, members=members, policy=policy
     )
-    if not agreed:
-        status = Status.NO_AGREEMENT
-    elif confidence_bp >= policy.confidence_threshold_bp:
-        status = Status.AGREED
-    else:
-        status = Status.AGREED_LOW_CONFIDENCE
+    agreed = status is not Status.NO_AGREEMENT
     return Outcome(
         status=status,
         representative=votes[graph.medoid(winner)].replica if agreed else None,

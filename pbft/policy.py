@@ -36,6 +36,11 @@ class Policy:
     confidence_threshold_bp: int = 7_500
     """Below it an agreed answer is typed `agreed_low_confidence`."""
 
+    number_tolerance_bp: int = 200
+    """How far a number may lie from the median, as a share of the median, and still stand behind
+    it. Two per cent is what one figure rounded to two or three digits by different models spans,
+    and as far as two hedged numbers in free text may differ (`inference.numerals`)."""
+
     seal_grace_ms: int = 1_500
     """How long the primary waits for the last commitments once it holds a quorum."""
 
@@ -71,6 +76,7 @@ class Policy:
             "vote_numerator": (1, 1_000),
             "vote_denominator": (1, 1_000),
             "confidence_threshold_bp": (0, FULL_BP),
+            "number_tolerance_bp": (0, FULL_BP),
             "seal_grace_ms": (0, 60_000),
             "reveal_grace_ms": (0, 60_000),
             "view_timeout_ms": (100, 60_000),

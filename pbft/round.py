@@ -6,6 +6,7 @@ from enum import Enum, auto
 
 from pbft import digest
 from pbft.context import Context
+from pbft.fields import values_fault
 from pbft.history import History
 from pbft.item import opens, sealed_commitments
 from pbft.messages import AnswerCommitment, AnswerReveal, Request, Seal, Signed
@@ -61,13 +62,24 @@ class Round:
     def key(self) -> tuple[RequestId, int]:
         return self.request_id, self.attempt
 
+    @property
+    def asked(self) -> Request | None:
+        """The request's contents, once it is here."""
+        return self.request.message if self.request else None
+
     def revealed(self) -> list[Signed[AnswerReveal]]:
-        """Reveals that open a sealed commitment, in order of replica."""
+        """Reveals that open a sealed commitment, in order of replica.
+
+        One that came before its request could not be checked against the request's fields then;
+        it would spoil an item now.
+        """
         sealed = sealed_commitments(self.seals)
         return [
             self.reveals[replica]
             for replica in sorted(self.reveals)
-            if replica in sealed and opens(self.reveals[replica].message, sealed[replica].message)
+            if replica in sealed
+            and opens(self.reveals[replica].message, sealed[replica].message)
+            and not (self.asked and values_fault(self.asked, self.reveals[replica].message.answer))
         ]
 
 

@@ -28,6 +28,16 @@ MEMBERS_MAX: Final = 128
 ANSWER_BYTES_MAX: Final = 16 * 1024
 PROMPT_BYTES_MAX: Final = 16 * 1024
 NAME_BYTES_MAX: Final = 128
+FIELDS_MAX: Final = 16
+FIELD_NAME_BYTES_MAX: Final = 32
+LABELS_MAX: Final = 64
+UNIT_BYTES_MAX: Final = 16
+VALUE_BYTES_MAX: Final = 64
+"""Of a label, of a number as it is written, of a short text."""
+
+FIELDS_BYTES_MAX: Final = 8 * 1024
+"""Names, labels and units of one request together: a model has to read them all."""
+
 BATCH_ITEMS_MAX: Final = 64
 ADDRESS_BYTES_MAX: Final = 256
 ADDRESSES_MAX: Final = 16

@@ -6,12 +6,23 @@ from typing import Any
 from daemon.files import unique_keys
 from daemon.queries import TOKENS_DEFAULT, Query
 from daemon.queryerror import QueryError
+from daemon.typed import BadFields, parse_fields
 from pbft.types import PROMPT_BYTES_MAX, RequestId
 
 BODY_BYTES_MAX = 128 * 1024
 """A question of the greatest length fits, even with every byte escaped."""
 
-_FIELDS = ("question", "mode", "language", "max_tokens", "timeout_s")
+_FIELDS = (
+    "question",
+    "mode",
+    "language",
+    "max_tokens",
+    "timeout_s",
+    "kind",
+    "labels",
+    "unit",
+    "fields",
+)
 _MODES = ("consensus", "single")
 _LANGUAGES = ("en", "zh-TW")
 _TIMEOUT_S_MAX = 600
@@ -33,12 +44,21 @@ def parse_query(body: bytes) -> Query:
     language = document.get("language")
     if language is not None and language not in _LANGUAGES:
         raise bad('The field "language" must be "en", "zh-TW" or null (the question\'s own).')
+    question = _question(document.get("question"))
+    try:
+        kind, fields = parse_fields(
+            document.get("kind", "text"), *map(document.get, ("labels", "unit", "fields"))
+        )
+    except BadFields as error:
+        raise bad(str(error)) from None
     return Query(
-        question=_question(document.get("question")),
+        question=question,
         mode=mode,
         language=language,
         max_tokens=_max_tokens(document.get("max_tokens", TOKENS_DEFAULT)),
         timeout_s=_timeout_s(document.get("timeout_s")),
+        kind=kind,
+        fields=fields,
     )
 
 

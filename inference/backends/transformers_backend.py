@@ -3,18 +3,19 @@
 import re
 import threading
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import torch
 from jinja2 import TemplateError
 from transformers import LogitsProcessorList, StoppingCriteria, StoppingCriteriaList
 
+from inference.backends.likelihood import log_likelihoods
 from inference.backends.loading import LoadedModel, load_model
 from inference.catalog import Progress
 from inference.engine import EngineSettings, Generation, GenerationRequest
 from inference.errors import GenerationCancelled, GenerationFailed, PromptTooLong
-from inference.prompting import build_chat
+from inference.prompting import build_chat, sanitise
 from inference.quiet import quiet_libraries
 from inference.reasoning import CLOSE_TAG, OPEN_TAG, split_reasoning
 from inference.sampling import SeededNucleus
@@ -76,6 +77,25 @@ class TransformersEngine:
             output_tokens=len(output),
             elapsed_ms=elapsed_ms,
         )
+
+    def log_likelihoods(
+        self,
+        request: GenerationRequest,
+        said: str,
+        choices: Sequence[str],
+        cancelled: Callable[[], bool],
+    ) -> tuple[float, ...]:
+        """How likely the answer ends with each choice; see ``Chooser.log_likelihoods``."""
+        prompt = render_prompt(self._loaded.tokenizer, request, self._special_tokens)
+        if prompt.rstrip().endswith(OPEN_TAG):
+            prompt = f"{prompt.rstrip()}\n{CLOSE_TAG}\n\n"  # its thoughts are over
+        said = sanitise(said, self._special_tokens).text
+        encoded = self._encode(prompt + said, 0)
+        self._wait_for_turn(cancelled)
+        try:
+            return log_likelihoods(self._loaded, encoded["input_ids"], choices, cancelled)
+        finally:
+            self._turn.release()
 
     def _encode(self, prompt: str, max_tokens: int) -> Any:
         # The template already wrote the opening tokens.
@@ -159,7 +179,7 @@ def render_prompt(
     Some templates refuse a system turn (Gemma's raises); the instruction then leads the user's
     turn. A model without a template, one not trained to chat, gets question and answer lines.
     """
-    chat = build_chat(request.question, request.language, special_tokens)
+    chat = build_chat(request.question, request.language, special_tokens, request.instruction)
     instruction, question = (turn["content"] for turn in chat)
     if not tokenizer.chat_template:
         return f"{instruction}\n\nQuestion: {question}\nAnswer:"

@@ -7,8 +7,9 @@ may fire timers early. Answers and similarities are given by the test.
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import combinations, permutations
+from typing import Any
 
 from pbft import digest, effects, events
 from pbft.codec import decode, encode
@@ -42,6 +43,7 @@ QUIET_MS = 6_000
 
 Compare = Callable[[tuple[str, ...]], tuple[tuple[int, ...], tuple[Contradiction, ...]]]
 Drop = Callable[[ReplicaId, ReplicaId, object], bool]
+Draw = Callable[[str], Answer]
 Watch = Callable[[ReplicaId, effects.Effect], None]
 
 
@@ -110,6 +112,8 @@ class Cluster:
         self.policy = policy or Policy()
         self.compare = compare
         self.drop: Drop = lambda _source, _target, _message: False
+        self.draw: Draw = answer
+        """What a replica makes of the text that its model says."""
         self.watch: Watch = lambda _replica, _effect: None
         """Called after every effect; may crash the replica before the next one."""
         self.queue: deque[tuple[ReplicaId, events.Event]] = deque()
@@ -129,7 +133,7 @@ class Cluster:
     def put(self, target: int, event: events.Event) -> None:
         self.queue.append((ReplicaId(target), event))
 
-    def ask(self, node: int = 0, prompt: str = "Capital of France?") -> RequestId:
+    def ask(self, node: int = 0, prompt: str = "Capital of France?", **changes: Any) -> RequestId:
         self._requests += 1
         request = Request(
             network=NETWORK,
@@ -141,6 +145,7 @@ class Cluster:
             max_tokens=64,
             timeout_ms=10_000,
         )
+        request = replace(request, **changes)
         self.put(node, events.Submitted(request))
         return digest.request_id(request)
 
@@ -219,7 +224,7 @@ class Cluster:
                 node.inferences += 1
                 if (text := self.answers[me]) is not None:
                     salt = bytes([me]) * 32
-                    ready = events.AnswerReady(request_id, attempt, answer(text), salt)
+                    ready = events.AnswerReady(request_id, attempt, self.draw(text), salt)
                     self.put(me, ready)
             case effects.CompareAnswers(request_id, attempt, answers, _, texts):
                 result = self.compare(texts)

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 from unittest.mock import patch
 
 from daemon.genesis import Genesis, combine
@@ -11,7 +12,7 @@ from pbft import certificate as certificates
 from pbft.messages import DecidedSlot
 from pbft.policy import Policy
 from tests.support import cluster as clusters
-from tests.support.cluster import Cluster, Compare, same_first_word
+from tests.support.cluster import Cluster, Compare, Draw, same_first_word
 from tests.support.keyring import private_key, public_key
 
 ADDRESS = "/ip4/127.0.0.1/tcp/4001"
@@ -48,10 +49,15 @@ def decide(
     answers: list[str | None] | None = None,
     compare: Compare = same_first_word,
     prompt: str = "Capital of France?",
+    *,
+    draw: Draw | None = None,
+    **asked: Any,
 ) -> DecidedSlot:
-    """One decided slot with one question, answered as given."""
+    """One decided slot with one question, answered as given. `asked` are the request's further
+    fields."""
     with cluster_of(genesis, answers, compare) as cluster:
-        cluster.ask(node=0, prompt=prompt)
+        cluster.draw = draw or cluster.draw
+        cluster.ask(node=0, prompt=prompt, **asked)
         cluster.settle()
     return cluster.nodes[0].ledger[1]
 

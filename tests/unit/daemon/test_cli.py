@@ -18,9 +18,12 @@ import pytest
 from daemon import cli
 from daemon.genesis import Genesis, read_genesis
 from daemon.identity import read_member_record
+from daemon.queries import Query
 from pbft.policy import Policy
 from tests.support.commands import environment, failed, qnode
 from tests.support.founding import certificate_text, founded, member_text, write_genesis
+from tests.support.serving import StubQueries, serving
+from tests.support.typed import ASK_SCHEMA, label_field, number_field
 
 
 @contextmanager
@@ -553,3 +556,60 @@ def test_a_terminal_without_chinese_still_shows_the_decision(
     assert "Traceback" not in done.stderr
     assert done.returncode == 0
     assert "Paris" in done.stdout
+
+
+# --- kinds of answers --------------------------------------------------------------------------
+
+
+def asked_by(capsys: Capture, *arguments: str | Path) -> Query:
+    """What the node gets when a user asks with these options."""
+    queries = StubQueries()
+    with serving(queries) as url:
+        code, _, error = run(capsys, "ask", "Which way?", "--node", url, "--json", *arguments)
+    assert code == 0, error
+    (query,) = queries.asked
+    return query
+
+
+def test_asking_for_a_label(capsys: Capture) -> None:
+    """Labels are separated by commas; spaces around them do not count."""
+    query = asked_by(capsys, "--labels", "up, down,持平")
+    assert query.fields == (label_field(labels=("up", "down", "持平")),)
+
+
+def test_asking_for_a_number(capsys: Capture) -> None:
+    """With its unit, or a bare one."""
+    assert asked_by(capsys, "--number", "--unit", "USD").fields == (number_field(),)
+    assert asked_by(capsys, "--number").fields == (number_field(unit=""),)
+
+
+def test_asking_for_several_values(capsys: Capture, tmp_path: Path) -> None:
+    """They stand in a file, in the form that HTTP takes."""
+    fields = [
+        {"name": "direction", "kind": "label", "labels": ["up", "down", "flat"]},
+        {"name": "price", "kind": "number", "unit": "USD"},
+        {"name": "city", "kind": "text"},
+    ]
+    path = tmp_path / "fields.json"
+    path.write_text(json.dumps({"fields": fields}), encoding="utf-8")
+    query = asked_by(capsys, "--fields", path)
+    assert {"kind": query.kind, "fields": query.fields} == ASK_SCHEMA
+
+
+def test_a_form_that_makes_no_sense(capsys: Capture, tmp_path: Path) -> None:
+    """A unit without a number, a file that is none, and two forms at once are refused here."""
+    assert "--number" in sentence(capsys, "ask", "?", "--unit", "USD")
+    path = tmp_path / "fields.json"
+    path.write_text("[]", encoding="utf-8")
+    assert "not a JSON object" in sentence(capsys, "ask", "?", "--fields", path)
+    code, _, error = run(capsys, "ask", "?", "--number", "--labels", "a,b")
+    assert (code, "not allowed with" in error) == (2, True)
+
+
+def test_wrong_fields_are_named_by_the_node(capsys: Capture, tmp_path: Path) -> None:
+    """The sentence of the node reaches the user."""
+    path = tmp_path / "fields.json"
+    path.write_text('{"fields": [{"name": "a"}]}', encoding="utf-8")
+    with serving(StubQueries()) as url:
+        words = sentence(capsys, "ask", "?", "--node", url, "--fields", path)
+    assert '"fields[0].kind" must be label, number or text.' in words

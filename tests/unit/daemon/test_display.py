@@ -19,6 +19,7 @@ from pbft.outcome import Contradiction
 from tests.support import cluster as clusters
 from tests.support.cluster import answer, same_first_word
 from tests.support.founding import cluster_of, decide, founded
+from tests.support.typed import ASK_LABEL, ASK_NUMBER, ASK_SCHEMA, label_field, valued
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -303,3 +304,106 @@ def test_a_description_is_json_and_complete(genesis: Genesis) -> None:
     assert [a["elapsed_s"] for a in document["answers"]] == [0.01] * 4
     assert document["seals"][0]["sealed"] == [f"node-00{i}" for i in range(4)]
     assert document["network"] == genesis.network.hex()
+
+
+# --- typed answers -----------------------------------------------------------------------------
+
+
+def typed(genesis: Genesis, said: list[str | None], asked: dict[str, Any]) -> dict[str, Any]:
+    """The record of a question for values, without what only a running node knows."""
+    slot = decide(genesis, said, draw=valued, **asked)
+    loaded: dict[str, Any] = json.loads(
+        json.dumps(describe(certificates.certify(slot, 0), genesis.membership))
+    )
+    return loaded
+
+
+def test_an_agreed_number_comes_first(screen: io.StringIO, genesis: Genesis) -> None:
+    """The value with its unit, then how it was decided, then who said what."""
+    whole = typed(genesis, ["100", "101", "7", "100"], ASK_NUMBER)
+    assert whole["values"]["answer"] == {
+        "kind": "number",
+        "status": "agreed",
+        "value": "100",
+        "leading": "100",
+        "unit": "USD",
+        "quartiles": ["7", "100"],
+        "agreement_rate": 0.75,
+        "confidence": 0.9375,
+        "excluded": [{"name": "node-002", "reason": "outlier"}],
+    }
+    assert whole["answers"][2]["values"] == {"answer": "7"}
+    assert whole["similarity"] == {"names": [], "matrix": []}
+    display.show_verified(whole)
+    text = screen.getvalue()
+    places = [
+        text.index(part) for part in ("Answer: 100 USD", "7–100", "node-002 (outlier)", "7 USD")
+    ]
+    assert places == sorted(places)
+    assert "Reason: 100" in text
+    assert "Similarity" not in text
+
+
+def test_a_label_without_agreement(screen: io.StringIO, genesis: Genesis) -> None:
+    """It is said so, and the leading label is not passed off as the answer."""
+    whole = typed(genesis, ["up", "up", "down", "down"], ASK_LABEL)
+    assert whole["values"]["answer"]["value"] is None
+    assert whole["values"]["answer"]["quartiles"] is None
+    assert whole["answer"] is None
+    display.show_decision(whole)
+    text = screen.getvalue()
+    assert "Answer: not agreed" in text
+    assert "leading: " in text
+    assert "No agreement" in text
+
+
+def test_a_schema_names_its_fields(screen: io.StringIO, genesis: Genesis) -> None:
+    """Each with its own value; who left one empty is shown to have."""
+    whole = typed(genesis, ["up 5 Paris", "up 5 Paris", "up 5 Paris", "up - Lyon"], ASK_SCHEMA)
+    display.show_decision(whole)
+    text = screen.getvalue()
+    for part in ("direction: up", "price: 5 USD", "city: Paris", "node-003 (no_value)",
+                 "node-003 (outvoted)"):  # fmt: skip
+        assert part in text
+    assert whole["answers"][3]["values"] == {"direction": "up", "price": None, "city": "Lyon"}
+
+
+def test_values_in_chinese(
+    screen: io.StringIO, genesis: Genesis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The words around the values are translated."""
+    monkeypatch.setenv("QNODE_LANGUAGE", "zh-TW")
+    display.show_decision(typed(genesis, ["100", "101", "7", "100"], ASK_NUMBER))
+    display.show_decision(typed(genesis, ["up", "up", "down", "down"], ASK_LABEL))
+    for part in (
+        "達成共識的值",
+        "四分位數",
+        "未採計",
+        "離群值",
+        "未達成共識",
+        "領先",
+        "理由",
+        "值",
+    ):
+        assert part in screen.getvalue()
+
+
+def test_values_are_data(screen: io.StringIO, genesis: Genesis) -> None:
+    """A label or a text that is markup, or turns the text around, is shown as it is or not."""
+    asked = {**ASK_LABEL, "fields": (label_field(labels=("[red]up", "a\u202eb")),)}
+    display.show_decision(typed(genesis, ["[red]up"] * 4, asked))
+    display.show_decision(typed(genesis, ["a\u202eb"] * 4, asked))
+    assert "Answer: [red]up" in screen.getvalue()
+    assert "\u202e" not in screen.getvalue()
+
+
+def test_values_of_one_node(screen: io.StringIO) -> None:
+    """Single mode shows the value above the words."""
+    display.show_decision(
+        {
+            "mode": "single", "name": "node-1", "answer": "About 5.",
+            "values": {"answer": "5"}, "units": {"answer": "USD"},
+        }
+    )  # fmt: skip
+    text = screen.getvalue()
+    assert text.index("5 USD") < text.index("About 5.")

@@ -7,7 +7,9 @@ import pytest
 
 from daemon.http.requests import BODY_BYTES_MAX, parse_query, parse_request_id
 from daemon.queries import Query, QueryError
+from pbft.messages import Kind
 from pbft.types import PROMPT_BYTES_MAX
+from tests.support.typed import ASK_SCHEMA, label_field, number_field
 
 
 def body(**fields: Any) -> bytes:
@@ -157,3 +159,69 @@ def test_what_is_no_request_id(text: str) -> None:
 def test_a_request_id() -> None:
     """The 32 bytes."""
     assert parse_request_id("ab" * 32) == b"\xab" * 32
+
+
+# --- kinds -------------------------------------------------------------------------------------
+
+
+def test_the_kinds_of_answers() -> None:
+    """Text unless said otherwise; a label, a number, or a schema with its fields."""
+    assert parse_query(body(kind="text")) == parse_query(body())
+    label = parse_query(body(kind="label", labels=["up", "跌"]))
+    assert (label.kind, label.fields) == (Kind.LABEL, (label_field(labels=("up", "跌")),))
+    number = parse_query(body(kind="number", unit="USD"))
+    assert (number.kind, number.fields) == (Kind.NUMBER, (number_field(),))
+    assert parse_query(body(kind="number")).fields == (number_field(unit=""),)
+    schema = parse_query(
+        body(
+            kind="schema",
+            fields=[
+                {"name": "direction", "kind": "label", "labels": ["up", "down", "flat"]},
+                {"name": "price", "kind": "number", "unit": "USD"},
+                {"name": "city", "kind": "text"},
+            ],
+        )
+    )
+    assert {"kind": schema.kind, "fields": schema.fields} == ASK_SCHEMA
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"kind": "song"}, '"kind" must be one of text, label, number, schema'),
+        ({"kind": None}, '"kind" must be'),
+        ({"kind": ["label"]}, '"kind" must be'),
+        ({"labels": ["a", "b"]}, '"labels" is for questions of the kind label'),
+        ({"kind": "label"}, '"labels" must be a list'),
+        ({"kind": "label", "labels": "a,b"}, '"labels" must be a list'),
+        ({"kind": "label", "labels": ["a", 1]}, '"labels" must be a list of texts'),
+        ({"kind": "label", "labels": ["a", "b"], "unit": "%"}, '"unit" is for questions'),
+        ({"kind": "number", "unit": 5}, '"unit" must be text'),
+        ({"kind": "number", "fields": []}, '"fields" is for questions of the kind schema'),
+        ({"kind": "schema"}, '"fields" must be a list'),
+        ({"kind": "schema", "fields": []}, '"fields" must be a list with at least one'),
+        ({"kind": "schema", "fields": {}}, '"fields" must be a list'),
+        ({"kind": "schema", "fields": ["a"]}, '"fields[0]" must be an object'),
+        ({"kind": "schema", "fields": [{"kind": "number"}]}, '"fields[0].name" must be text'),
+        ({"kind": "schema", "fields": [{"name": "a"}]}, '"fields[0].kind" must be label'),
+        (
+            {"kind": "schema", "fields": [{"name": "a", "kind": "schema"}]},
+            '"fields[0].kind" must be label',
+        ),
+        (
+            {"kind": "schema", "fields": [{"name": "a", "kind": "text", "size": 5}]},
+            "unknown key 'size'",
+        ),
+        (
+            {"kind": "schema", "fields": [{"name": "a", "kind": "label"}]},
+            '"fields[0].labels" must be a list',
+        ),
+        (
+            {"kind": "schema", "fields": [{"name": "a", "kind": "number", "unit": []}]},
+            '"fields[0].unit" must be text',
+        ),
+    ],
+)
+def test_fields_of_a_wrong_form(fields: dict[str, Any], words: str) -> None:
+    """Each has its sentence, which names the field."""
+    assert words in refusal(body(**fields))

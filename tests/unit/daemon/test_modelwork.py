@@ -1,7 +1,8 @@
 """Answering and comparing in worker threads: an answer or an abstention always comes."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import trio
@@ -11,11 +12,13 @@ from inference.engine import GenerationRequest
 from inference.errors import GenerationFailed, InferenceError, ModelUnavailable
 from pbft import digest, effects
 from pbft.events import AnswerReady, AnswersCompared, Event
-from pbft.messages import Finish, Request
+from pbft.fields import values_fault
+from pbft.messages import Answer, Finish, Request
 from pbft.outcome import Contradiction
 from pbft.types import ANSWER_BYTES_MAX, NAME_BYTES_MAX, RequestId
 from tests.support.forge import D1, request
 from tests.support.stubs import WAIT_S, SlowEngine, StubEngine, StubJudge, generation
+from tests.support.typed import ASK_LABEL, ASK_NUMBER, ASK_SCHEMA
 
 Script = Callable[[ModelWork, "Delivered"], Awaitable[None]]
 
@@ -256,7 +259,8 @@ def test_a_question_outside_consensus_is_answered() -> None:
 
     async def script(models: ModelWork, _: Delivered) -> None:
         with trio.fail_after(WAIT_S):
-            assert (await models.ask(ask())).text == "Paris"
+            said, _ = await models.ask(ask())
+            assert said.text == "Paris"
 
     assert working(script, StubEngine()) == []
 
@@ -329,3 +333,72 @@ def test_fit_never_splits_a_character(text: str, bytes_max: int) -> None:
     assert len(kept.encode()) <= bytes_max
     if kept != text:
         assert len(text[: len(kept) + 1].encode()) > bytes_max
+
+
+# --- values ------------------------------------------------------------------------------------
+
+
+class ChoosingEngine(StubEngine):
+    """Finds the last of all choices the likeliest."""
+
+    def log_likelihoods(
+        self,
+        request: GenerationRequest,
+        said: str,
+        choices: Sequence[str],
+        cancelled: Callable[[], bool],
+    ) -> tuple[float, ...]:
+        assert said.startswith("Hard to say")
+        return tuple(float(place) for place in range(len(choices)))
+
+
+def typed_answer(text: str, engine: type[StubEngine] = StubEngine, **asked: Any) -> Answer:
+    made = engine(lambda _request: generation(text))
+    event = answered(made, run_inference(request(**asked)))
+    assert made.requests[0].instruction != ""
+    assert values_fault(request(**asked), event.answer) is None
+    return event.answer
+
+
+def test_values_come_with_the_words() -> None:
+    """The model is told the form; its words stay the answer's text, the value stands beside."""
+    said = typed_answer("Up, because demand rises.", **ASK_LABEL)
+    assert (said.text, said.values, said.finish) == (
+        "Up, because demand rises.",
+        ("up",),
+        Finish.STOP,
+    )
+    assert typed_answer("It costs $3.50.", **ASK_NUMBER).values == ("3.5",)
+
+
+def test_a_text_without_a_value_is_an_abstention() -> None:
+    """It says why, and what was asked for is not guessed."""
+    said = typed_answer("Nobody knows.", **ASK_NUMBER)
+    assert (said.finish, said.text, said.values, said.note) == (
+        Finish.ABSTAINED,
+        "",
+        (),
+        "no number",
+    )
+    assert typed_answer("Hard to say.", **ASK_LABEL).note == "no label named"
+
+
+def test_a_model_that_names_no_label_is_made_to_choose() -> None:
+    """The likeliest label after its own words stands for it, and the note says so."""
+    said = typed_answer("Hard to say.", ChoosingEngine, **ASK_LABEL)
+    assert (said.text, said.values) == ("Hard to say.", ("flat",))
+    assert said.note == "label chosen by likelihood"
+
+
+def test_some_fields_are_better_than_none() -> None:
+    """A schema with one field missing is an answer, with a note about that field."""
+    said = typed_answer('{"direction": "down", "price": 5}', **ASK_SCHEMA)
+    assert (said.values, said.note) == (("down", "5", ""), "city: not given")
+
+
+def test_a_question_for_text_gets_no_instruction() -> None:
+    """And its answer no values."""
+    engine = StubEngine()
+    event = answered(engine, run_inference())
+    assert engine.requests[0].instruction == ""
+    assert event.answer.values == ()

@@ -19,11 +19,12 @@ from daemon.roster import Roster
 from pbft import digest, effects
 from pbft.effects import Stage
 from pbft.events import Event, Submitted
-from pbft.messages import DecidedSlot, EndorsedChange, EpochCertificate
+from pbft.messages import DecidedSlot, EndorsedChange, EpochCertificate, Kind
 from pbft.state import State, first_state
 from pbft.types import ReplicaId, RequestId
 from tests.support.founding import decide, founded
 from tests.support.keyring import public_key
+from tests.support.typed import ASK_SCHEMA, label_field
 
 GENESIS = founded(4)
 
@@ -303,3 +304,18 @@ def test_a_status_is_whole_at_any_time() -> None:
         assert (status["decided"], status["primary"]) == (5, "node-000")
         assert status["peers"][0]["rtt_ms"] is None
         assert queries(World(), ready=ready).models()["state"] == status["state"]
+
+
+def test_fields_go_to_the_core_as_they_are() -> None:
+    """Kind and fields of the query are those of the request."""
+    world = World()
+    request = submit(queries(world), world, Query("Which way?", **ASK_SCHEMA))
+    assert {"kind": request.kind, "fields": request.fields} == ASK_SCHEMA
+
+
+def test_fields_that_make_no_sense_are_the_users_to_mend() -> None:
+    """400 with the core's sentence, before anything is logged."""
+    twice = {"kind": Kind.LABEL, "fields": (label_field(labels=("up", "UP")),)}
+    error = refusal(queries(World()), Query("Which way?", **twice))  # type: ignore[arg-type]
+    assert (error.status, error.code) == (400, "bad_question")
+    assert "the same but for case" in str(error)

@@ -97,3 +97,11 @@ def test_the_system_prompt_follows_the_question_unless_told() -> None:
     assert "繁體中文" in build_chat("法國的首都是哪裡？", None)[0]["content"]
     assert "繁體中文" not in build_chat("法國的首都是哪裡？", "en")[0]["content"]
     assert build_chat(" Why? ", None)[1] == {"role": "user", "content": "Why?"}
+
+
+def test_an_instruction_follows_the_question() -> None:
+    """It takes the place of the default form, stands in the user's turn, and can't leave it."""
+    system, user = build_chat("Which way?", "en", (), "Choose: up, <|im_end|>.")
+    assert "sentence" not in system["content"]
+    assert user["content"] == "Which way?\n\nChoose: up, < |im_end|>."
+    assert build_chat("哪個方向？", None, (), "選一個")[0]["content"].endswith("繁體中文回答。")

@@ -7,7 +7,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pbft.codec import MESSAGE_CODES, decode, decode_value, encode, encode_value, signing_bytes
+from pbft.codec import (
+    MESSAGE_CODES,
+    decode,
+    decode_value,
+    encode,
+    encode_value,
+    from_plain,
+    signing_bytes,
+    to_plain,
+)
 from pbft.errors import Malformed
 from pbft.messages import (
     AnswerCommitment,
@@ -72,6 +81,7 @@ def request_frame(**changes: Any) -> bytes:
         "language": "en",
         "max_tokens": 8,
         "timeout_ms": 1000,
+        "fields": [],
     }
     return cbor2.dumps([REQUEST, list((fields | changes).values()), SIGNATURE])
 
@@ -112,6 +122,7 @@ def test_every_record_survives_the_log(kind: Any) -> None:
     @given(values(kind))
     def check(record: Any) -> None:
         assert decode_value(encode_value(record), kind) == record
+        assert from_plain(to_plain(record), kind) == record
 
     check()
 
@@ -300,6 +311,15 @@ def test_signatures_have_64_bytes(length: int) -> None:
         ("kind", "song"),
         ("kind", 1),
         ("network", "x" * 32),
+        ("fields", {}),
+        ("fields", [["n", "number", []]]),
+        ("fields", [["n", "number", [], "", ""]]),
+        ("fields", [["n" * 33, "number", [], ""]]),
+        ("fields", [["n", "number", [], "u" * 17]]),
+        ("fields", [["n", "integer", [], ""]]),
+        ("fields", [["n", "label", ["x" * 65], ""]]),
+        ("fields", [["n", "label", ["x"] * 65, ""]]),
+        ("fields", [["n", "number", [], ""]] * 17),
     ],
 )
 def test_fields_keep_their_bounds(field: str, value: Any) -> None:
@@ -310,6 +330,7 @@ def test_fields_keep_their_bounds(field: str, value: Any) -> None:
 def test_the_longest_text_is_accepted() -> None:
     """A bound is the last length that passes."""
     decode(request_frame(language="é" * 8, prompt="x" * 16 * 1024))
+    decode(request_frame(fields=[["n" * 32, "label", ["x" * 64] * 64, "u" * 16]] * 16))
 
 
 @pytest.mark.parametrize("body", [[NETWORK, 5, 0], [NETWORK, 5, 0, 1, 1], [], 5, "x", None])

@@ -11,6 +11,7 @@ from pbft.types import ANSWER_BYTES_MAX, PROMPT_BYTES_MAX
 RANGES = {
     "similarity_threshold_bp": (1, 10_000),
     "similarity_tolerance_bp": (0, 10_000),
+    "number_tolerance_bp": (0, 10_000),
     "confidence_threshold_bp": (0, 10_000),
     "seal_grace_ms": (0, 60_000),
     "reveal_grace_ms": (0, 60_000),

@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from typing import Any
 from unittest.mock import patch
 
 import pytest
@@ -26,6 +27,7 @@ from tests.support.cluster import NETWORK, Cluster, answer
 from tests.support.commands import environment
 from tests.support.forge import request
 from tests.support.keyring import keyring, membership, public_key
+from tests.support.typed import ASK_LABEL, ASK_NUMBER, ASK_SCHEMA, valued
 
 Make = Callable[[Replica, Configuration, Keyring], Fault]
 
@@ -109,6 +111,22 @@ def test_two_liars_of_four_are_not_outvoted() -> None:
     item = cluster.nodes[0].replies[asked].slot.batch[0]
     assert item.outcome.status is Status.NO_AGREEMENT
     assert item.outcome.representative is None
+
+
+@pytest.mark.parametrize(
+    ("asked", "true"), [(ASK_LABEL, "flat"), (ASK_NUMBER, "5"), (ASK_SCHEMA, "flat 5 Paris")]
+)
+def test_a_liar_lies_in_values_too(asked: dict[str, Any], true: str) -> None:
+    """Its values are well-formed and wrong in every field, and are outvoted."""
+    cluster = cluster_with(Lie, answers=[true] * 4)
+    cluster.draw = valued
+    cluster.ask(node=0, **asked)
+    cluster.settle()
+    (item,) = cluster.nodes[0].ledger[1].batch
+    assert len(item.reveals) == 4
+    assert [field.value for field in item.outcome.fields] == true.split()
+    for field in item.outcome.fields:
+        assert [exclusion.replica for exclusion in field.excluded] == [3]
 
 
 def test_a_liar_lies_where_it_would_abstain() -> None:
