@@ -9,9 +9,11 @@ nothing else to do. No message depends on it, and after a crash the log brings b
 """
 
 import logging
+import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import trio
 
@@ -32,6 +34,11 @@ from pbft.types import ReplicaId, RequestId, SequenceNumber
 log = logging.getLogger("qnode.consensus")
 
 EVIDENCE_MAX = 1_024
+
+QUICK_WRITE_S = 0.002
+"""A write that usually takes less is done at once: to hand it to a thread would cost as much. A
+slower disk must not hold up everything else, and gets a thread."""
+_WRITES_REMEMBERED = 8
 
 
 @dataclass(slots=True)
@@ -64,6 +71,8 @@ class Executor:
         self._requests = requests
         self._applied: list[effects.Apply] = []
         self._timelines: list[tuple[RequestId, str]] = []
+        self._write_s = 0.0
+        """What a write takes, averaged over the last few."""
         self.seen = Observations(Counter(), [])
 
     async def perform(self, turn: Sequence[effects.Effect]) -> None:
@@ -80,14 +89,22 @@ class Executor:
         if compacted is not None:
             await trio.to_thread.run_sync(self._compact_now, turn, compacted, records)
         elif records:
-            await trio.to_thread.run_sync(self._write_now, records)
+            await self._write(self._write_now, records)
         for effect in turn:
             self._perform(effect)
 
     async def write_ledger(self) -> None:
         """Writes what was applied and not written yet; raises `StorageFailed`."""
         if self._applied or self._timelines:
-            await trio.to_thread.run_sync(self._write_ledger_now)
+            await self._write(self._write_ledger_now)
+
+    async def _write(self, write: Callable[..., None], *args: Any) -> None:
+        began = time.monotonic()
+        if self._write_s < QUICK_WRITE_S:
+            write(*args)
+        else:
+            await trio.to_thread.run_sync(write, *args)
+        self._write_s += (time.monotonic() - began - self._write_s) / _WRITES_REMEMBERED
 
     def _write_now(self, records: list[Record]) -> None:
         self._record_log.append(records)
