@@ -9,9 +9,11 @@ nothing else to do. No message depends on it, and after a crash the log brings b
 """
 
 import logging
+import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import trio
 
@@ -34,6 +36,11 @@ log = logging.getLogger("qnode.consensus")
 EVIDENCE_MAX = 1_024
 EPOCHS_AT_ONCE_MAX = 32
 """Proofs of epochs sent in answer to one request; the receiver asks on."""
+
+QUICK_WRITE_S = 0.002
+"""A write that usually takes less is done at once: to hand it to a thread would cost as much. A
+slower disk must not hold up everything else, and gets a thread."""
+_WRITES_REMEMBERED = 8
 
 
 @dataclass(slots=True)
@@ -66,6 +73,8 @@ class Executor:
         self._requests = requests
         self._applied: list[effects.Apply] = []
         self._timelines: list[tuple[RequestId, str]] = []
+        self._write_s = 0.0
+        """What a write takes, averaged over the last few."""
         self.seen = Observations(Counter(), [])
         self.retired = trio.Event()
         """This node has left the network, and the others need it no more."""
@@ -88,14 +97,22 @@ class Executor:
         if compacted is not None:
             await trio.to_thread.run_sync(self._compact_now, turn, compacted, records, epochs)
         elif records or epochs:
-            await trio.to_thread.run_sync(self._write_now, records, epochs)
+            await self._write(self._write_now, records, epochs)
         for effect in turn:
             self._perform(effect)
 
     async def write_ledger(self) -> None:
         """Writes what was applied and not written yet; raises `StorageFailed`."""
         if self._applied or self._timelines:
-            await trio.to_thread.run_sync(self._write_ledger_now)
+            await self._write(self._write_ledger_now)
+
+    async def _write(self, write: Callable[..., None], *args: Any) -> None:
+        began = time.monotonic()
+        if self._write_s < QUICK_WRITE_S:
+            write(*args)
+        else:
+            await trio.to_thread.run_sync(write, *args)
+        self._write_s += (time.monotonic() - began - self._write_s) / _WRITES_REMEMBERED
 
     def _write_now(self, records: list[Record], epochs: list[EpochCertificate]) -> None:
         if records:

@@ -23,7 +23,8 @@ class Timers:
         self._due[timer] = due
         self._count += 1  # timers of one instant fire in the order of arming
         heapq.heappush(self._heap, (due, self._count, timer))
-        self._changed.set()
+        if self._heap[0][1] == self._count:
+            self._changed.set()  # it is due before all others
 
     def cancel(self, timer: Timer) -> None:
         self._due.pop(timer, None)  # its entry in the heap is skipped when its time comes

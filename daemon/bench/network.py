@@ -115,7 +115,10 @@ class BenchNode:
                 self.reported.set()
             case _:
                 sentence = argument.partition(" ")[2]
-                raise QnodeError(f"{self.name} could not have a question answered: {sentence}")
+                raise QnodeError(
+                    f"A question to {self.name} was not decided, so this load is too much for the "
+                    f"machine; ask fewer at once with --concurrency. {sentence}"
+                )
 
     def _stopped(self) -> QnodeError:
         lines = (self.folder / "log").read_text(errors="replace").strip().splitlines()

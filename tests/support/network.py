@@ -64,7 +64,12 @@ class RealNode:
         assert old in text
         write_whole(path, text.replace(old, new))
 
-    def start(self, *, config: str = "qnode.toml", file_bytes_max: int | None = None) -> None:
+    def start(
+        self,
+        *options: str,
+        config: str = "qnode.toml",
+        file_bytes_max: int | None = None,
+    ) -> None:
         """Starts the process; its output is added to `output.txt`."""
         assert not self.running
         for stale in ("http.url", "p2p.addresses"):
@@ -81,7 +86,11 @@ class RealNode:
 
         with (self.folder / "output.txt").open("ab") as output:
             self.process = subprocess.Popen(  # noqa: S603 - our own program
-                [sys.executable, "-m", "daemon.cli", "run", "--config", str(self.folder / config)],
+                [
+                    *(sys.executable, "-m", "daemon.cli", "run"),
+                    *("--config", str(self.folder / config)),
+                    *options,
+                ],
                 env=environment(),
                 stdin=subprocess.DEVNULL,
                 # A pipe could fill up; a file is also there to look at after a failure.

@@ -1,13 +1,15 @@
 """Effects become deeds: the disk before the network, each deed in its place."""
 
 from dataclasses import dataclass, field
+from threading import get_ident
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import trio
 
 from daemon.errors import StorageFailed
-from daemon.executor import EVIDENCE_MAX, Executor
+from daemon.executor import EVIDENCE_MAX, QUICK_WRITE_S, Executor
 from daemon.requests import RequestBook
 from daemon.roster import Roster
 from pbft import digest, effects
@@ -151,6 +153,34 @@ def test_a_slot_that_waits_for_the_ledger_is_sent_all_the_same(
     bench.perform(effects.SendLedger(ReplicaId(2), SequenceNumber(1), SequenceNumber(1), Epoch(0)))
     assert bench.disk.slots == {}
     assert bench.network.sent == [(public_key(2), encode(slot))]
+
+
+def test_a_slow_disk_gets_a_thread_and_a_quick_one_does_not(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the last writes took decides; a disk that recovers is trusted again."""
+    clock, write_s = 0.0, QUICK_WRITE_S / 2
+    threads: list[int] = []
+
+    def append(_records: list[Any]) -> None:
+        nonlocal clock
+        clock += write_s
+        threads.append(get_ident())
+
+    monkeypatch.setattr("daemon.executor.time", SimpleNamespace(monotonic=lambda: clock))
+    monkeypatch.setattr(bench.disk, "append", append)
+    bench.perform(effects.Persist(RECORD))
+    bench.perform(effects.Persist(RECORD))
+    assert threads == [get_ident()] * 2
+    write_s = 100 * QUICK_WRITE_S
+    bench.perform(effects.Persist(RECORD))  # nobody could know
+    threads.clear()
+    bench.perform(effects.Persist(RECORD))
+    assert get_ident() not in threads
+    write_s = QUICK_WRITE_S / 2
+    for _ in range(100):
+        bench.perform(effects.Persist(RECORD))
+    assert threads[-1] == get_ident()
 
 
 def test_a_disk_that_fails_silences_the_node(bench: Bench, slot: DecidedSlot) -> None:
