@@ -12,12 +12,11 @@ from typing import Any
 import pytest
 
 from daemon.files import write_new
-from pbft.policy import Policy
 from tests.support.commands import qnode
-from tests.support.network import READY_S, STOPPED_S, RealNetwork, RealNode, wait_until
+from tests.support.network import INSTANT, READY_S, STOPPED_S, RealNetwork, RealNode, wait_until
 from tests.support.serving import call
 
-pytestmark = [pytest.mark.network, pytest.mark.model]
+pytestmark = [pytest.mark.network]
 
 FRANCE = "What is the capital of France?"
 
@@ -25,7 +24,7 @@ FRANCE = "What is the capital of France?"
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealNetwork]:
     folder = tmp_path_factory.mktemp("members")
-    network = RealNetwork(folder, "ada", "bob", "cyd", "dan", policy=Policy(attempts_max=1))
+    network = RealNetwork(folder, "ada", "bob", "cyd", "dan", program=INSTANT)
     try:
         network.start()
         yield network
@@ -49,9 +48,11 @@ def listed(node: RealNode) -> dict[str, Any]:
 
 
 def carry(network: RealNetwork, *change: str) -> None:
-    """One operator proposes, two more endorse, and all nodes enter the next epoch."""
-    first, *others = network.nodes[:3]
+    """One operator proposes, a quorum endorses, and the nodes enter the next epoch."""
+    first = network.nodes[0]
     before = listed(first)["epoch"]
+    needed = listed(first)["quorum"] - 1
+    others = [node for node in network.nodes[1:] if node.running][:needed]
     proposed = members(first, "propose", *change, "--json")
     assert proposed.returncode == 0, proposed.stderr
     change_id = json.loads(proposed.stdout)["id"]
@@ -70,7 +71,7 @@ def carry(network: RealNetwork, *change: str) -> None:
 
 def newcomer(network: RealNetwork, name: str, folder: str) -> RealNode:
     """A node with a key of its own, that knows the genesis file and the first node's address."""
-    node = RealNode(network.folder / folder, name=name)
+    node = RealNode(network.folder / folder, INSTANT, name=name)
     write_new(node.folder / "genesis.json", network.genesis.to_text())
     addresses = (network.nodes[0].folder / "data" / "p2p.addresses").read_text(encoding="utf-8")
     node.configure("bootstrap = []", f"bootstrap = {json.dumps(addresses.split())}")
@@ -138,8 +139,8 @@ def test_the_policy_changes(network: RealNetwork, tmp_path: Path) -> None:
 
 
 def test_a_lost_log_is_repaired_by_the_others(network: RealNetwork) -> None:
-    """S8: a flipped bit is said in one sentence, the node is silent until a new epoch begins for it,
-    and then it is a full member again, with the same ledger."""
+    """S8: a flipped bit is said in one sentence, the node is silent until a new epoch begins for
+    it, and then it is a full member again, with the same ledger."""
     node = network.nodes[4]
     epoch = listed(node)["epoch"]
     node.kill()
@@ -162,11 +163,12 @@ def test_a_lost_log_is_repaired_by_the_others(network: RealNetwork) -> None:
 
 
 def test_a_member_that_is_needed_cannot_be_voted_out_by_mistake(network: RealNetwork) -> None:
-    """With one of five away and four needed, a further member that is not there would stop all."""
+    """With one of five away and four needed, a new key for another one would stop the network."""
     network.nodes[4].kill()
     absent = newcomer(network, "fay", "fay")
     wait_until(lambda: listed(network.nodes[0])["members"][4]["connected"] is False, 30, "gone")
-    refused = members(network.nodes[0], "propose", "join", str(absent.folder / "member.json"))
+    record = str(absent.folder / "member.json")
+    refused = members(network.nodes[0], "propose", "replace", "dan", record)
     assert refused.returncode == 2
     assert "are needed to go on" in refused.stderr
     network.nodes[4].start()

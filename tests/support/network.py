@@ -18,6 +18,10 @@ from pbft.policy import Policy
 from tests.support.commands import environment
 from tests.support.serving import Reply, call
 
+QNODE = "daemon.cli"
+INSTANT = "tests.support.instant"
+"""The same daemon with a model that answers at once."""
+
 READY_S = 120.0
 DECIDED_S = 90.0
 STOPPED_S = 15.0
@@ -43,8 +47,9 @@ def wait_until(condition: Callable[[], T], timeout_s: float, what: str, *nodes: 
 class RealNode:
     """One member's folder, and its process in each of its lives."""
 
-    def __init__(self, folder: Path, **options: Any) -> None:
+    def __init__(self, folder: Path, program: str = QNODE, **options: Any) -> None:
         self.name = folder.name
+        self.program = program
         self.folder = folder
         self.process: subprocess.Popen[bytes] | None = None
         settings: dict[str, Any] = {
@@ -87,7 +92,7 @@ class RealNode:
         with (self.folder / "output.txt").open("ab") as output:
             self.process = subprocess.Popen(  # noqa: S603 - our own program
                 [
-                    *(sys.executable, "-m", "daemon.cli", "run"),
+                    *(sys.executable, "-m", self.program, "run"),
                     *("--config", str(self.folder / config)),
                     *options,
                 ],
@@ -187,9 +192,11 @@ class RealNode:
 class RealNetwork:
     """Nodes that founded a network together; the first one is everybody's bootstrap address."""
 
-    def __init__(self, folder: Path, *names: str, policy: Policy | None = None) -> None:
+    def __init__(
+        self, folder: Path, *names: str, policy: Policy | None = None, program: str = QNODE
+    ) -> None:
         self.folder = folder
-        self.nodes = [RealNode(folder / name) for name in names]
+        self.nodes = [RealNode(folder / name, program) for name in names]
         records = [read_member_record(node.folder / "member.json") for node in self.nodes]
         self.genesis: Genesis = combine("e2e", records, policy or Policy())
         self.genesis_path = folder / "genesis.json"
