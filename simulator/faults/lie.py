@@ -1,13 +1,11 @@
 """A well-formed wrong answer, committed and revealed by the rules."""
 
 from dataclasses import replace
+from typing import Any
 
-from pbft.context import Configuration
 from pbft.effects import Effect, RunInference
 from pbft.events import AnswerReady, Event
-from pbft.keyring import Keyring
 from pbft.messages import Field, Finish, Kind
-from pbft.replica import Replica
 from pbft.types import RequestId
 from simulator.faults.base import Fault
 
@@ -17,8 +15,8 @@ LIE = "The answer is Atlantis, as everybody knows since 1492."
 class Lie(Fault):
     """Says the same wrong thing to every question, with every signature in order."""
 
-    def __init__(self, replica: Replica, configuration: Configuration, keyring: Keyring) -> None:
-        super().__init__(replica, configuration, keyring)
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
         self._fields: dict[RequestId, tuple[Field, ...]] = {}
 
     def step(self, event: Event) -> list[Effect]:

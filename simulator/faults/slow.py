@@ -1,12 +1,11 @@
 """A model that takes much longer than everybody else's."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any, ClassVar
 
-from pbft.context import Configuration
 from pbft.effects import ArmTimer, Effect
 from pbft.events import AnswerReady, Event, TimerFired
-from pbft.keyring import Keyring
-from pbft.replica import Replica
 from pbft.types import RequestId
 from simulator.faults.base import Fault
 
@@ -24,15 +23,11 @@ class HeldAnswer:
 class Slow(Fault):
     """Holds every answer back for `delay_ms`."""
 
-    def __init__(
-        self,
-        replica: Replica,
-        configuration: Configuration,
-        keyring: Keyring,
-        delay_ms: int = DELAY_MS,
-    ) -> None:
-        super().__init__(replica, configuration, keyring)
-        self._delay_ms = delay_ms
+    BYZANTINE: ClassVar[bool] = False
+    OPTIONS: ClassVar[Mapping[str, Any]] = {"delay_ms": DELAY_MS}
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
         self._held: dict[object, AnswerReady] = {}
 
     def step(self, event: Event) -> list[Effect]:
@@ -40,7 +35,7 @@ class Slow(Fault):
             timer = HeldAnswer(event.request_id, event.attempt)
             self._held[timer] = event
             # Drivers give any timer back as they got it, so that faults may have their own.
-            return [ArmTimer(timer, self._delay_ms)]  # type: ignore[arg-type]
+            return [ArmTimer(timer, self._options["delay_ms"])]  # type: ignore[arg-type]
         if isinstance(event, TimerFired) and event.timer in self._held:
             event = self._held.pop(event.timer)
         return self._replica.step(event)

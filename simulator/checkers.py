@@ -1,0 +1,270 @@
+"""What must hold whatever happens, checked at the moment when it happens.
+
+- agreement: two honest replicas never apply different batches, or states, under one number
+- integrity: only what was asked is decided; nobody honest has words put into its mouth
+- validity: an honest replica stands behind every agreed answer, and its meaning is the winner's
+- exactly-once: an attempt at a request is in one slot; slots are applied in order, without gaps
+- views: the view of an honest replica never goes back within an epoch, not even through a crash
+- proofs: a quorum's signatures stand under every applied slot (`simulator.proofs`)
+- consistency: an honest replica never contradicts itself, and so can never be accused
+- accountability: nobody honest is accused
+- memory: what a replica holds stays within a bound
+
+Nothing here uses the core's own checks; it reads the fields of messages and effects.
+"""
+
+from collections import Counter
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from pbft import effects
+from pbft.membership import Membership
+from pbft.messages import (
+    Accusation,
+    Answer,
+    Batch,
+    CommitmentMismatch,
+    DecidedSlot,
+    Equivocation,
+    Evidence,
+    FalseItem,
+    Item,
+    Request,
+    WireMessage,
+)
+from pbft.policy import Policy
+from pbft.records import AnswerDrawn, RequestAccepted
+from pbft.replica import Replica
+from pbft.state import State
+from pbft.types import RequestId
+from simulator import meaning
+from simulator.errors import Finding, Violation
+from simulator.memory import entries_held
+from simulator.proofs import Check, batch_digest, check_simulated, commits_fault, request_id
+from simulator.statements import said_in, topic_of
+
+if TYPE_CHECKING:
+    from simulator.process import Process
+
+MEMORY_EVERY_STEPS = 2_048
+
+
+def accused_by(evidence: Evidence) -> int:
+    match evidence:
+        case Equivocation(first=first):
+            return first.message.replica
+        case CommitmentMismatch(commitment=commitment):
+            return commitment.message.replica
+        case FalseItem(pre_prepare=pre_prepare):
+            return pre_prepare.message.replica
+
+
+class Checkers:
+    """Watches all processes of one world; raises `Violation`."""
+
+    def __init__(
+        self,
+        members: Membership,
+        policy: Policy,
+        network: bytes,
+        check: Check = check_simulated,
+    ) -> None:
+        self.policy = policy
+        self.network = network
+        self.check = check
+        self.byzantine: set[int] = set()
+        """Replicas that a behaviour of the plan makes faulty."""
+        self.accused: dict[int, set[str]] = {}
+        """Whom honest replicas have evidence against, and of what kind."""
+        self.refused: Counter[str] = Counter()
+        self.accepted: dict[int, set[RequestId]] = {}
+        """By process: questions of its users that it logged."""
+        self.replied: dict[int, set[RequestId]] = {}
+        self.rejected = 0
+        self.statuses: Counter[str] = Counter()
+        """Outcomes in the ledger."""
+        self.slots: dict[int, tuple[Batch, bytes]] = {}
+        """By number: the first batch that anyone honest applied, and its digest."""
+        self.states: dict[int, State] = {0: State(0, b"", members, policy, (), None, ())}  # type: ignore[arg-type]
+        self.top_view: tuple[int, int] = (0, 0)
+        """The highest epoch and view of any honest replica."""
+        self.memory_max = 0
+        self.observe: Callable[[Item], None] = lambda _: None
+        """Called for every item that is decided."""
+        self._asked: set[Request] = set()
+        self._drawn: dict[tuple[int, bytes, int], Answer] = {}
+        self._said: dict[tuple[object, ...], object] = {}
+        self._views: dict[int, tuple[int, int]] = {}
+        self._place: dict[tuple[bytes, int], int] = {}
+        self._replied_in_life: dict[int, tuple[int, set[RequestId]]] = {}
+        self._checked: dict[bytes, object] = {}
+        self._steps = 0
+
+    def fail(self, rule: str, sentence: str) -> None:
+        raise Violation(Finding.SAFETY, rule, sentence)
+
+    # --- what happens --------------------------------------------------------------------------
+
+    def on_start(self, process: "Process") -> None:
+        self.accepted.setdefault(process.number, set())
+        self.replied.setdefault(process.number, set())
+
+    def on_asked(self, process: "Process", request: Request) -> None:
+        if process.honest:
+            self._asked.add(request)
+
+    def on_rejected(self, process: "Process", _: effects.Rejected) -> None:
+        self.rejected += process.honest
+
+    def on_refused(self, process: "Process", effect: effects.Refused) -> None:
+        if process.honest:
+            self.refused[effect.reason] += 1
+
+    def on_accepted(self, process: "Process", record: RequestAccepted) -> None:
+        request = record.request.message
+        if process.honest and request.replica == process.replica_id:
+            self.accepted[process.number].add(RequestId(request_id(request)))
+
+    def on_drawn(self, process: "Process", record: AnswerDrawn) -> None:
+        if process.honest:
+            key = (process.replica_id, record.request_id, record.attempt)
+            if self._drawn.setdefault(key, record.answer) != record.answer:
+                self.fail("consistency", f"R{process.number} answered one question twice")
+
+    def on_said(self, process: "Process", message: WireMessage) -> None:
+        """What others said may be passed on; what it says itself, it says once."""
+        said = said_in(message)
+        if said is None or said.replica != process.replica_id:
+            return
+        topic = topic_of(said)
+        if topic is not None:
+            first = self._said.setdefault(topic, said)
+            if first is not said and first != said:
+                self.fail(
+                    "consistency",
+                    f"R{process.number} is honest and contradicts itself: {first} and {said}",
+                )
+
+    def on_report(self, process: "Process", effect: effects.Report) -> None:
+        if process.honest:
+            self._on_evidence(process, effect.evidence)
+
+    def _on_evidence(self, process: "Process", evidence: Evidence) -> None:
+        replica = accused_by(evidence)
+        if replica not in self.byzantine:
+            kind = type(evidence).__name__
+            self.fail("accountability", f"R{process.number} accuses R{replica} wrongly: {kind}")
+        self.accused.setdefault(replica, set()).add(type(evidence).__name__)
+
+    def on_reply(self, process: "Process", effect: effects.Reply) -> None:
+        if not process.honest:
+            return
+        life, replied = self._replied_in_life.get(process.number, (0, set()))
+        if life != process.life:
+            life, replied = process.life, set()
+            self._replied_in_life[process.number] = (life, replied)
+        if effect.request_id in replied:
+            self.fail("exactly-once", f"R{process.number} replied twice to one question")
+        replied.add(effect.request_id)
+        self.replied[process.number].add(effect.request_id)
+
+    def on_step(self, process: "Process", replica: Replica) -> None:
+        view = (replica.state.membership.epoch, replica.view)
+        before = self._views.get(process.number)
+        if view != before:
+            if before is not None and view < before:
+                self.fail(
+                    "views", f"R{process.number} went back from (epoch, view) {before} to {view}"
+                )
+            self._views[process.number] = view
+            self.top_view = max(self.top_view, view)
+        self._steps += 1
+        if self._steps % MEMORY_EVERY_STEPS == 0:
+            self.check_memory(process, replica)
+
+    def forget_view(self, process: "Process") -> None:
+        """It lost its log and says nothing more in this epoch: its view binds nobody."""
+        self._views.pop(process.number, None)
+
+    def check_memory(self, process: "Process", replica: Replica) -> None:
+        held = entries_held(replica)
+        self.memory_max = max(self.memory_max, held)
+        n = replica.state.membership.n
+        bound = 1_500 * n + 300 * (4 * n + 10) + len(self._asked) * (10 * n + 60)
+        if held > bound:
+            self.fail("memory", f"R{process.number} holds {held} entries; {bound} are enough")
+
+    # --- the ledger ----------------------------------------------------------------------------
+
+    def on_apply(self, process: "Process", effect: effects.Apply) -> None:
+        if not process.honest:
+            return
+        number, slot, state = effect.sequence_number, effect.slot, effect.state
+        if number != len(process.disk.slots) + 1:
+            self.fail(
+                "exactly-once",
+                f"R{process.number} applies slot {number} after {len(process.disk.slots)}",
+            )
+        known = self.slots.get(number)
+        if known is None:
+            known = self.slots[number] = (slot.batch, batch_digest(slot.batch))
+            self._on_new_slot(process, number, slot)
+        elif known[0] is not slot.batch and known[0] != slot.batch:
+            self.fail("agreement", f"two batches are applied under number {number}")
+        before = self.states.get(number - 1)
+        if before is None:
+            return
+        keys = {m.replica: m.public_key for m in before.membership.members}
+        if fault := commits_fault(slot, number, known[1], keys, self.check, self._checked):
+            self.fail("proofs", f"R{process.number} applies slot {number}, and {fault}")
+        first = self.states.setdefault(number, state)
+        if first is not state and first != state:
+            self.fail("agreement", f"two states follow slot {number}: weights or members differ")
+
+    def _on_new_slot(self, process: "Process", number: int, slot: DecidedSlot) -> None:
+        for entry in slot.batch:
+            if isinstance(entry, Accusation):
+                self._on_evidence(process, entry.evidence)
+            elif isinstance(entry, Item):
+                self._on_item(number, entry)
+
+    def _on_item(self, number: int, item: Item) -> None:
+        request = item.request.message
+        asked = request_id(request)
+        key = (asked, item.attempt)
+        if self._place.setdefault(key, number) != number:
+            self.fail("exactly-once", f"an attempt is in slots {self._place[key]} and {number}")
+        if request.replica not in self.byzantine and request not in self._asked:
+            self.fail("integrity", f"slot {number} answers what nobody asked R{request.replica}")
+        for reveal in item.reveals:
+            replica = reveal.message.replica
+            drawn = self._drawn.get((replica, *key))
+            if replica not in self.byzantine and drawn != reveal.message.answer:
+                self.fail("integrity", f"slot {number} puts words into the mouth of R{replica}")
+        self.statuses[item.outcome.status.value] += 1
+        if item.outcome.status != "no_agreement":
+            self._check_agreed(number, item)
+        self.observe(item)
+
+    def _check_agreed(self, number: int, item: Item) -> None:
+        """An honest replica stands behind the answer, and it means what the answer means."""
+        outcome = item.outcome
+        said = {reveal.message.replica: reveal.message.answer for reveal in item.reveals}
+        winners = outcome.clusters[0]
+        if not set(winners) - self.byzantine or not set(winners) <= said.keys():
+            self.fail("validity", f"nobody honest stands behind the answer of slot {number}")
+        if item.request.message.fields:
+            return
+        if outcome.representative not in winners:
+            self.fail("validity", f"the words of slot {number} are of nobody in its cluster")
+        words: Any = said[outcome.representative].text  # type: ignore[index]
+        tolerance_bp = self.policy.similarity_tolerance_bp
+        for replica in winners:
+            other = said[replica].text
+            alike = meaning.similarity_bp(words, other) >= (
+                self.policy.similarity_threshold_bp - 2 * tolerance_bp
+            )
+            if not alike or meaning.contradict(words, other):
+                self.fail(
+                    "validity", f"slot {number} joins {words!r} and {other!r}, which differ"
+                )

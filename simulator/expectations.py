@@ -1,0 +1,78 @@
+"""What a scenario may say about its end, beside that everything holds."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from simulator.errors import BadScenario, Finding
+
+KNOWN = {
+    "finding": "how the run ends: holds (default), safety, liveness or crash",
+    "rule": "which rule is broken, if one is",
+    "decided_min": "so many questions are decided at least",
+    "view": "the last view of the honest nodes",
+    "view_min": "the last view is at least this",
+    "view_max": "the last view is at most this",
+    "epoch_min": "the last epoch is at least this",
+    "accused": "exactly these nodes are proven faulty",
+    "accused_within": "nobody but these is proven faulty",
+    "agreed_min": "so many answers are agreed with confidence at least",
+    "refused": "messages are refused for each of these reasons",
+    "refused_not": "no message is refused for any of these reasons",
+    "outside_guarantee": "more nodes lie than the network can bear, and the result says so",
+}
+
+
+def check(expect: Mapping[str, Any]) -> None:
+    for name in expect:
+        if name not in KNOWN:
+            raise BadScenario(f"expect has no {name!r}; it has: {', '.join(KNOWN)}.")
+    if expect.get("finding", "holds") not in [finding.value for finding in Finding]:
+        raise BadScenario(f"expect.finding cannot be {expect['finding']!r}.")
+
+
+def fault(
+    expect: Mapping[str, Any], finding: Finding, rule: str, figures: Mapping[str, Any]
+) -> tuple[str, str] | None:
+    """What is not as expected: a constant word and a sentence; None if all is."""
+    wanted = expect.get("finding", "holds")
+    if finding.value != wanted:
+        # A violation that nobody expected is reported as what it is.
+        return ("finding", f"It was to end with {wanted}.") if finding is Finding.HOLDS else None
+    if "rule" in expect and expect["rule"] != rule:
+        return "rule", f"The rule {expect['rule']} was to be broken, not {rule}."
+    accused = sorted(int(replica) for replica in figures["accused"])
+    facts: dict[str, tuple[bool, str]] = {
+        "decided_min": (
+            figures["decided"] >= expect.get("decided_min", 0),
+            f"{figures['decided']} questions were decided",
+        ),
+        "view": (figures["view"] == expect.get("view"), f"the view is {figures['view']}"),
+        "view_min": (figures["view"] >= expect.get("view_min", 0), f"view {figures['view']}"),
+        "view_max": (figures["view"] <= expect.get("view_max", 0), f"view {figures['view']}"),
+        "epoch_min": (figures["epoch"] >= expect.get("epoch_min", 0), f"epoch {figures['epoch']}"),
+        "accused": (accused == sorted(expect.get("accused", ())), f"accused are {accused}"),
+        "accused_within": (
+            set(accused) <= set(expect.get("accused_within", ())),
+            f"accused are {accused}",
+        ),
+        "agreed_min": (
+            figures["statuses"].get("agreed", 0) >= expect.get("agreed_min", 0),
+            f"{figures['statuses']}",
+        ),
+        "refused": (
+            set(expect.get("refused", ())) <= figures["refused"].keys(),
+            f"refused were {figures['refused']}",
+        ),
+        "refused_not": (
+            not set(expect.get("refused_not", ())) & figures["refused"].keys(),
+            f"refused were {figures['refused']}",
+        ),
+        "outside_guarantee": (
+            figures["outside_guarantee"] is expect.get("outside_guarantee"),
+            f"outside_guarantee is {figures['outside_guarantee']}",
+        ),
+    }
+    for name, value in expect.items():
+        if name in facts and not facts[name][0]:
+            return name, f"{name} was to be {value}; {facts[name][1]}."
+    return None

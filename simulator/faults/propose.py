@@ -1,0 +1,76 @@
+"""A primary that proposes what it must not."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, ClassVar
+
+from pbft import digest
+from pbft.effects import Broadcast, Effect, Send
+from pbft.messages import Proposal
+from pbft.types import Digest, ReplicaId, SequenceNumber
+from simulator.faults.base import Fault, other_bytes
+
+
+class SplitProposals(Fault):
+    """Different batches under one number: the batch to the first peers, nothing (`other` =
+    "empty"), or the batch turned round and cut ("other"), to the last."""
+
+    OPTIONS: ClassVar[Mapping[str, Any]] = {"last": 1, "other": "empty"}
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._before: Proposal | None = None
+
+    def sent(self, effect: Broadcast | Send) -> list[Effect]:
+        message = effect.message
+        if not isinstance(message, Proposal) or message.pre_prepare.message.replica != self.me:
+            return [effect]
+        before, self._before = self._before, message
+        batch = () if self._options["other"] == "empty" or before is None else before.batch
+        said = replace(message.pre_prepare.message, digest=digest.digest_of(batch))
+        other = Proposal(self._resigned(said), batch)
+        peers = self._others()
+        last = set(peers[len(peers) - self._options["last"] :])
+        return self._to_each(effect, lambda _, r: other if r in last else message)
+
+
+class WrongNumber(Fault):
+    """Proposes under a number that is `by` too high, or too low, to the last peer."""
+
+    OPTIONS: ClassVar[Mapping[str, Any]] = {"by": 1, "down": 0, "all": 0}
+
+    def sent(self, effect: Broadcast | Send) -> list[Effect]:
+        message = effect.message
+        if not isinstance(message, Proposal) or message.pre_prepare.message.replica != self.me:
+            return [effect]
+        said = message.pre_prepare.message
+        by = -self._options["by"] if self._options["down"] else self._options["by"]
+        moved = SequenceNumber(max(0, said.sequence_number + by))
+        other = Proposal(self._resigned(replace(said, sequence_number=moved)), message.batch)
+        last = self._others()[-1]
+        everyone = bool(self._options["all"])
+        return self._to_each(effect, lambda _, r: other if everyone or r == last else message)
+
+
+class WrongDigest(Fault):
+    """Its pre-prepares name another batch than the one that comes with them."""
+
+    def sent(self, effect: Broadcast | Send) -> list[Effect]:
+        message = effect.message
+        if not isinstance(message, Proposal) or message.pre_prepare.message.replica != self.me:
+            return [effect]
+        said = message.pre_prepare.message
+        other = replace(said, digest=Digest(other_bytes(said.digest)))
+        return [replace(effect, message=Proposal(self._resigned(other), message.batch))]
+
+
+class HideProposals(Fault):
+    """Shows its proposals to everybody but `hidden`."""
+
+    OPTIONS: ClassVar[Mapping[str, Any]] = {"hidden": ()}
+
+    def sent(self, effect: Broadcast | Send) -> list[Effect]:
+        if not isinstance(effect.message, Proposal):
+            return [effect]
+        hidden: set[ReplicaId] = set(self._options["hidden"])
+        return self._to_each(effect, lambda _, r: None if r in hidden else effect.message)

@@ -1,0 +1,414 @@
+"""The faults that a plan can hold: what each needs, and how it happens in a world.
+
+Faults of the surroundings (crashes, disks, links) are functions here; behaviours of a node are the
+classes of `simulator.faults`. Each kind has a sentence for people and its settings with defaults.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from itertools import permutations
+from random import Random
+from typing import Any
+
+from pbft import events
+from pbft.membership import Leave
+from pbft.types import FULL_BP, ReplicaId
+from simulator.errors import BadScenario
+from simulator.faults import BEHAVIOURS
+from simulator.network import Weather
+from simulator.plan import Incident
+from simulator.process import Layer, Process
+from simulator.world import NOTICE_MS, World
+
+REQUIRED = object()
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What one kind of fault is told. `settings`: name to default; `REQUIRED` for none."""
+
+    sentence: str
+    settings: Mapping[str, Any]
+
+
+_WHERE = {"sources": None, "targets": None, "messages": None, "slots": None, "views": None}
+
+SURROUNDINGS: dict[str, Kind] = {
+    "crash": Kind(
+        "A node stops, after so many effects of its next step if `effects` says so, and starts "
+        "again at the end. It loses nothing, what was not flushed (unsynced), its log, which it "
+        "notices (log), or its whole memory, which it does not (all).",
+        {"node": REQUIRED, "lose": "nothing", "effects": None},
+    ),
+    "pause": Kind("A node's process is stopped and goes on later.", {"node": REQUIRED}),
+    "disk_full": Kind("Nothing can be written to a node's disk.", {"node": REQUIRED}),
+    "part": Kind(
+        "Nothing passes between the sides. Drivers notice after a second unless `quiet`.",
+        {"sides": REQUIRED, "quiet": False},
+    ),
+    "cut": Kind(
+        "Nothing passes from sources to targets; the other direction works.",
+        {"sources": REQUIRED, "targets": REQUIRED},
+    ),
+    "lose": Kind("A share of the messages is lost.", {"share_bp": FULL_BP, **_WHERE}),
+    "repeat": Kind(
+        "A share of the messages arrives several times.",
+        {"share_bp": FULL_BP, "times": 1, **_WHERE},
+    ),
+    "reorder": Kind("A share of the messages overtakes others.", {"share_bp": FULL_BP, **_WHERE}),
+    "delay": Kind("Messages take longer.", {"extra_ms": REQUIRED, **_WHERE}),
+    "reconnect": Kind("All connections break and come up again.", {}),
+    "twin": Kind(
+        "The key of a node runs a second time: two processes that do not know of each other.",
+        {"node": REQUIRED},
+    ),
+    "endorse": Kind(
+        "The operators of `nodes` want the member `leaves` to leave.",
+        {"nodes": REQUIRED, "leaves": REQUIRED},
+    ),
+}
+LOSSES = ("nothing", "unsynced", "log", "all")
+
+
+def settings_of(kind: str) -> Mapping[str, Any] | None:
+    """None for an unknown kind."""
+    if kind in SURROUNDINGS:
+        return SURROUNDINGS[kind].settings
+    return {"node": REQUIRED, **BEHAVIOURS[kind].OPTIONS} if kind in BEHAVIOURS else None
+
+
+def check_incident(incident: Incident, nodes: int) -> None:
+    """Raises `BadScenario` unless it can happen in a network of so many nodes."""
+    known = settings_of(incident.kind)
+    if known is None:
+        names = ", ".join(sorted([*SURROUNDINGS, *BEHAVIOURS]))
+        raise BadScenario(f"There is no fault {incident.kind!r}; there are: {names}.")
+    for name in incident.settings:
+        if name not in known:
+            raise BadScenario(
+                f"{incident.kind} has no setting {name!r}; it has: {', '.join(known) or 'none'}."
+            )
+    for name, default in known.items():
+        if default is REQUIRED and name not in incident.settings:
+            raise BadScenario(f"{incident.kind} needs the setting {name!r}.")
+        value = incident.get(name, default)
+        if value is not None and not _fits(name, value, default, nodes):
+            raise BadScenario(f"{incident.kind}: {name} cannot be {value!r}.")
+
+
+def _fits(name: str, value: Any, default: Any, nodes: int) -> bool:
+    processes = 2 * nodes
+    match name:
+        case "node" | "leaves" | "of":
+            return type(value) is int and 0 <= value < nodes
+        case "sources" | "targets" | "nodes" | "slots" | "views" | "to" | "against" | "hidden":
+            top = 2**64 if name in ("slots", "views") else processes
+            return _whole_numbers(value, top)
+        case "sides":
+            return isinstance(value, list | tuple) and all(
+                _whole_numbers(side, processes) for side in value
+            )
+        case "messages":
+            return isinstance(value, list | tuple) and all(type(v) is str for v in value)
+        case "extra_ms":
+            return _whole_numbers(value, 10_000_000) and len(value) == 2 and value[0] <= value[1]
+        case "lose":
+            return value in LOSSES
+        case "quiet":
+            return type(value) is bool
+    if isinstance(default, str):
+        return type(value) is str
+    return type(value) is int and 0 <= value <= 10_000_000
+
+
+def _whole_numbers(value: Any, top: int) -> bool:
+    return isinstance(value, list | tuple) and all(
+        type(v) is int and 0 <= v < top for v in value
+    )
+
+
+# --- who is honest -----------------------------------------------------------------------------
+
+
+def is_byzantine(incident: Incident) -> bool:
+    """Whether the node may do anything from now on: then nothing is demanded of it."""
+    if incident.kind in BEHAVIOURS:
+        return BEHAVIOURS[incident.kind].BYZANTINE
+    return incident.kind == "twin" or (incident.kind == "crash" and incident.get("lose") == "all")
+
+
+def byzantine_nodes(faults: tuple[Incident, ...]) -> set[int]:
+    return {incident.settings["node"] for incident in faults if is_byzantine(incident)}
+
+
+# --- letting them happen -----------------------------------------------------------------------
+
+
+class Incidents:
+    """All faults of a plan, in one world."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._faults = world.plan.faults
+        self._behaviours: dict[int, list[tuple[int, Incident]]] = {}
+        self._begun: set[int] = set()
+        self._down: dict[int, int] = {}
+        """By process: how many faults keep it down."""
+        byzantine = byzantine_nodes(self._faults)
+        for incident in self._faults:
+            if incident.kind == "twin":
+                world.add_process(ReplicaId(incident.settings["node"]))
+        for place, incident in enumerate(self._faults):
+            if incident.kind in BEHAVIOURS:
+                self._behaviours.setdefault(incident.settings["node"], []).append((place, incident))
+        for process in world.processes:
+            process.honest = process.replica_id not in byzantine
+        world.checkers.byzantine = byzantine
+
+    def start(self) -> None:
+        """Boots the network and plans what is to happen."""
+        world = self._world
+        for process in world.processes:
+            world.boot(process, self.wrap)
+        for process in world.processes:
+            world.connect_all(process)
+        for place, incident in enumerate(self._faults):
+            if incident.kind == "twin":
+                continue
+            world.schedule(incident.at_ms, partial(self._begin, place, incident))
+            if incident.until_ms is not None:
+                world.schedule(incident.until_ms, partial(self._end, place, incident))
+
+    def wrap(self, process: Process) -> None:
+        """Puts the node's behaviours around a new replica."""
+        if process.replica is None:
+            return
+        configuration = self._world.configuration(process)
+        keyring = self._world.keyrings(process.replica_id)
+        outer: Any = process.replica
+        for place, incident in self._behaviours.get(process.replica_id, ()):
+            options = {k: v for k, v in incident.settings.items() if k != "node"}
+            seed = f"{self._world.plan.seed} fault {place} {process.number} {process.life}"
+            fault = BEHAVIOURS[incident.kind](
+                outer,
+                configuration,
+                keyring,
+                draw=Random(seed),  # noqa: S311  # a seed must replay
+                **options,
+            )
+            layer = Layer(fault, outer, place in self._begun)
+            process.layers[place] = layer
+            outer = layer
+        process.machine = outer
+
+    def _begin(self, place: int, incident: Incident) -> None:
+        self._begun.add(place)
+        node = incident.get("node")
+        about = "" if node is None else f"R{node} "
+        rest = {k: v for k, v in incident.settings.items() if k != "node" and v is not None}
+        self._world.trace.note(
+            self._world.now_us, -1, "fault begins:", f"{about}{incident.kind} {rest or ''}".strip()
+        )
+        if incident.kind in BEHAVIOURS:
+            self._switch(place, incident, active=True)
+        else:
+            getattr(self, f"_begin_{incident.kind}")(place, incident)
+
+    def _end(self, place: int, incident: Incident) -> None:
+        if place not in self._begun:
+            return
+        self._begun.discard(place)
+        self._world.trace.note(self._world.now_us, -1, "fault ends:", incident.kind)
+        if incident.kind in BEHAVIOURS:
+            self._switch(place, incident, active=False)
+        elif end := getattr(self, f"_end_{incident.kind}", None):
+            end(place, incident)
+
+    def calm(self) -> None:
+        """The network heals and the disks are well; behaviours without end go on."""
+        world = self._world
+        for place, incident in enumerate(self._faults):
+            if place in self._begun and incident.kind not in BEHAVIOURS and incident.kind != "crash":
+                self._end(place, incident)
+        world.network.cuts.clear()
+        world.network.weather.clear()
+        for process in world.processes:
+            process.disk.full = False
+            if process.paused:
+                world.resume(process)
+            if not process.up and not process.gone:
+                self._down.pop(process.number, None)
+                self._boot(process)
+        self._reconnect_all()
+
+    # --- nodes ---------------------------------------------------------------------------------
+
+    def _switch(self, place: int, incident: Incident, *, active: bool) -> None:
+        for process in self._world.routes[ReplicaId(incident.settings["node"])]:
+            if place in process.layers:
+                process.layers[place].active = active
+
+    def _process(self, incident: Incident) -> Process:
+        return self._world.processes[incident.settings["node"]]
+
+    def _begin_crash(self, _: int, incident: Incident) -> None:
+        process = self._process(incident)
+        effects = incident.get("effects")
+        self._down[process.number] = self._down.get(process.number, 0) + 1
+        if incident.until_ms is None:
+            process.gone = True
+        if effects is None or not process.up:
+            self._world.crash(process)
+        else:
+            process.dies_after = effects
+
+    def _end_crash(self, _: int, incident: Incident) -> None:
+        process = self._process(incident)
+        self._world.crash(process)  # it may have had no step to die in
+        match incident.get("lose", "nothing"):
+            case "unsynced":
+                process.disk.lose_unsynced()
+            case "log":
+                process.disk.damage_log()
+                self._world.checkers.forget_view(process)
+            case "all":
+                process.disk.forget()
+        self._rise(process)
+
+    def _rise(self, process: Process) -> None:
+        left = self._down.get(process.number, 1) - 1
+        self._down[process.number] = left
+        if left <= 0 and not process.up and not process.gone:
+            self._boot(process)
+
+    def _boot(self, process: Process) -> None:
+        self._world.trace.note(self._world.now_us, process.number, "starts")
+        self._world.boot(process, self.wrap)
+        self._world.connect_all(process)
+
+    def _begin_pause(self, _: int, incident: Incident) -> None:
+        self._process(incident).paused = True
+
+    def _end_pause(self, _: int, incident: Incident) -> None:
+        self._world.resume(self._process(incident))
+
+    def _begin_disk_full(self, _: int, incident: Incident) -> None:
+        process = self._process(incident)
+        process.disk.full = True
+        self._down[process.number] = self._down.get(process.number, 0) + 1
+
+    def _end_disk_full(self, _: int, incident: Incident) -> None:
+        process = self._process(incident)
+        process.disk.full = False
+        self._rise(process)
+
+    def _begin_endorse(self, _: int, incident: Incident) -> None:
+        change = Leave(ReplicaId(incident.settings["leaves"]))
+        for number in incident.settings["nodes"]:
+            process = self._world.processes[number]
+            if process.up:
+                self._world.put(0, process, events.ChangeEndorsed(change))
+
+    # --- links ---------------------------------------------------------------------------------
+
+    def _pairs(self, incident: Incident) -> list[tuple[Process, Process]]:
+        """Links between different sides. Who is on no side is on one with the others."""
+        side_of = {
+            number: place
+            for place, side in enumerate(incident.settings["sides"])
+            for number in side
+        }
+        return [
+            (one, other)
+            for one, other in permutations(self._world.processes, 2)
+            if side_of.get(one.number, -1) != side_of.get(other.number, -1)
+        ]
+
+    def _begin_part(self, _: int, incident: Incident) -> None:
+        for one, other in self._pairs(incident):
+            self._world.network.cut(one.number, other.number)
+            if not incident.get("quiet", False) and one.replica_id != other.replica_id:
+                self._world.schedule(
+                    self._world.now_us // 1_000 + NOTICE_MS, partial(self._notice, one, other)
+                )
+
+    def _notice(self, one: Process, other: Process) -> None:
+        """`one` has not heard of `other` for a while."""
+        reachable = any(
+            twin.up and (twin.number, one.number) not in self._world.network.cuts
+            for twin in self._world.routes[other.replica_id]
+        )
+        if one.up and not reachable:
+            self._world.put(0, one, events.PeerDown(other.replica_id))
+
+    def _end_part(self, _: int, incident: Incident) -> None:
+        pairs = self._pairs(incident)
+        for one, other in pairs:
+            self._world.network.mend(one.number, other.number)
+        for one, other in pairs:
+            if one.number < other.number:
+                self._world.reconnect(one, other)
+
+    def _links(self, incident: Incident) -> list[tuple[int, int]]:
+        return [
+            (source, target)
+            for source in incident.settings["sources"]
+            for target in incident.settings["targets"]
+            if source != target and max(source, target) < len(self._world.processes)
+        ]
+
+    def _begin_cut(self, _: int, incident: Incident) -> None:
+        for source, target in self._links(incident):
+            self._world.network.cut(source, target)
+
+    def _end_cut(self, _: int, incident: Incident) -> None:
+        processes = self._world.processes
+        for source, target in self._links(incident):
+            self._world.network.mend(source, target)
+            self._world.reconnect(processes[source], processes[target])
+
+    def _begin_weather(self, place: int, incident: Incident) -> None:
+        where = {
+            name: frozenset(value)
+            for name in _WHERE
+            if (value := incident.get(name)) is not None
+        }
+        share_bp = incident.get("share_bp", FULL_BP)
+        match incident.kind:
+            case "lose":
+                weather = Weather(**where, lose_bp=share_bp)
+            case "repeat":
+                times = incident.get("times", 1)
+                weather = Weather(**where, repeat_bp=share_bp, repeats=times)
+            case "reorder":
+                weather = Weather(**where, reorder_bp=share_bp)
+            case _:
+                low_ms, high_ms = incident.settings["extra_ms"]
+                weather = Weather(**where, extra_ms=(low_ms, high_ms))
+        weather.place = place
+        self._world.network.weather.append(weather)
+
+    _begin_lose = _begin_repeat = _begin_reorder = _begin_delay = _begin_weather
+
+    def _end_weather(self, place: int, _: Incident) -> None:
+        network = self._world.network
+        network.weather = [weather for weather in network.weather if weather.place != place]
+
+    _end_repeat = _end_reorder = _end_delay = _end_weather
+
+    def _end_lose(self, place: int, incident: Incident) -> None:
+        """Real connections lose nothing while they last: what was lost comes again."""
+        self._end_weather(place, incident)
+        self._reconnect_all()
+
+    def _begin_reconnect(self, _: int, __: Incident) -> None:
+        self._reconnect_all()
+
+    def _reconnect_all(self) -> None:
+        processes = self._world.processes
+        for one in processes:
+            for other in processes[one.number + 1 :]:
+                if (one.number, other.number) not in self._world.network.cuts:
+                    self._world.reconnect(one, other)
+

@@ -1,0 +1,207 @@
+"""The fault plan: everything about a run that was chosen, as a JSON file.
+
+A seed only generates a plan; the plan is what runs, replays and shrinks. It holds the seed of the
+network's delays and the models' answers too: two runs of one plan are the same in every byte.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from pbft.policy import Policy
+from pbft.types import FULL_BP
+from simulator.errors import BadScenario
+from simulator.meaning import Models
+
+FORMAT = "qnode plan 1"
+NODES_MAX = 128
+FAULTS_MAX = 10_000
+MS_MAX = 10_000_000
+KINDS = ("text", "label", "number")
+
+Settings = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A user asks a node."""
+
+    at_ms: int
+    node: int
+    topic: int = 0
+    kind: str = "text"
+    timeout_ms: int = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Incident:
+    """One fault: of the network, of a disk, or of a node's behaviour (`simulator.incidents`)."""
+
+    kind: str
+    at_ms: int
+    until_ms: int | None
+    """None: for good."""
+    settings: Settings = field(default_factory=dict)
+
+    def get(self, name: str, default: Any = None) -> Any:
+        return self.settings.get(name, default)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """One run."""
+
+    seed: int
+    nodes: int
+    questions: tuple[Question, ...] = ()
+    faults: tuple[Incident, ...] = ()
+    calm_ms: int = 0
+    """When the network heals, crashed nodes are back and only behaviours without end go on. From
+    here on progress is demanded."""
+    delay_ms: tuple[int, int] = (1, 8)
+    exponential: bool = False
+    policy: Settings = field(default_factory=dict)
+    """Fields that differ from the default policy."""
+    models: Models = field(default_factory=Models)
+    bound_ms: int = 300_000
+    """Within so much time after the calm everything asked must be answered."""
+    name: str = ""
+    expect: Settings = field(default_factory=dict)
+    """What the scenario says about the end (`simulator.expectations`)."""
+
+    def the_policy(self) -> Policy:
+        try:
+            return Policy(**self.policy)
+        except (TypeError, ValueError) as error:
+            raise BadScenario(f"The policy makes no sense: {error}") from None
+
+    def without_faults(self) -> "Plan":
+        return replace(self, faults=())
+
+
+# --- JSON --------------------------------------------------------------------------------------
+
+
+def to_json(plan: Plan) -> dict[str, Any]:
+    return {
+        "format": FORMAT,
+        "name": plan.name,
+        "seed": plan.seed,
+        "nodes": plan.nodes,
+        "calm_ms": plan.calm_ms,
+        "bound_ms": plan.bound_ms,
+        "delay_ms": list(plan.delay_ms),
+        "exponential": plan.exponential,
+        "policy": dict(plan.policy),
+        "models": {
+            "right_bp": plan.models.right_bp,
+            "abstain_bp": plan.models.abstain_bp,
+            "answer_ms": list(plan.models.answer_ms),
+            "compare_ms": list(plan.models.compare_ms),
+            "error_bp": plan.models.error_bp,
+        },
+        "questions": [
+            [q.at_ms, q.node, q.topic, q.kind, q.timeout_ms] for q in plan.questions
+        ],
+        "faults": [incident_to_json(incident) for incident in plan.faults],
+        "expect": dict(plan.expect),
+    }  # fmt: skip
+
+
+def incident_to_json(incident: Incident) -> dict[str, Any]:
+    body: dict[str, Any] = {"kind": incident.kind, "at_ms": incident.at_ms}
+    if incident.until_ms is not None:
+        body["until_ms"] = incident.until_ms
+    return body | dict(incident.settings)
+
+
+def to_text(plan: Plan) -> str:
+    """The plan's one form: a fault or a question on each line."""
+    body = to_json(plan)
+    lines = []
+    for key, value in body.items():
+        if key in ("questions", "faults") and value:
+            inner = ",\n  ".join(json.dumps(entry, ensure_ascii=False) for entry in value)
+            lines.append(f' "{key}": [\n  {inner}\n ]')
+        else:
+            lines.append(f' "{key}": {json.dumps(value, ensure_ascii=False)}')
+    return "{\n" + ",\n".join(lines) + "\n}\n"
+
+
+def from_text(text: str) -> Plan:
+    try:
+        body = json.loads(text)
+    except (ValueError, RecursionError):
+        raise BadScenario("The plan is not valid JSON.") from None
+    return from_json(body)
+
+
+def from_json(body: Any) -> Plan:
+    """Inverse of `to_json`; `BadScenario` names the entry that makes no sense."""
+    if not isinstance(body, dict) or body.get("format") != FORMAT:
+        raise BadScenario(f'The plan does not say "format": "{FORMAT}".')
+    body = dict(body)
+    del body["format"]
+    try:
+        questions = tuple(Question(*entry) for entry in body.pop("questions", ()))
+        faults = tuple(incident_from_json(entry) for entry in body.pop("faults", ()))
+        models = dict(body.pop("models", {}))
+        for name in ("answer_ms", "compare_ms"):
+            if name in models:
+                models[name] = tuple(models[name])
+        body["delay_ms"] = tuple(body.pop("delay_ms", (1, 8)))
+        plan = Plan(questions=questions, faults=faults, models=Models(**models), **body)
+    except (TypeError, ValueError) as error:
+        raise BadScenario(f"The plan has an entry that makes no sense: {error}") from None
+    check(plan)
+    return plan
+
+
+def incident_from_json(entry: Any) -> Incident:
+    if not isinstance(entry, dict) or "kind" not in entry:
+        raise BadScenario(f"A fault needs a kind: {entry!r}.")
+    settings = dict(entry)
+    kind, at_ms = settings.pop("kind"), settings.pop("at_ms", 0)
+    return Incident(kind, at_ms, settings.pop("until_ms", None), settings)
+
+
+def check(plan: Plan) -> None:
+    """Raises `BadScenario` unless the plan can run."""
+    from simulator.incidents import check_incident
+
+    if type(plan.seed) is not int or plan.seed < 0:
+        raise BadScenario("The seed must be a whole number from 0.")
+    if type(plan.nodes) is not int or not 1 <= plan.nodes <= NODES_MAX:
+        raise BadScenario(f"nodes must be from 1 to {NODES_MAX}.")
+    _check_range("delay_ms", plan.delay_ms)
+    _check_range("answer_ms", plan.models.answer_ms)
+    _check_range("compare_ms", plan.models.compare_ms)
+    for name in ("right_bp", "abstain_bp", "error_bp"):
+        _check_ms(name, getattr(plan.models, name), FULL_BP)
+    _check_ms("calm_ms", plan.calm_ms)
+    _check_ms("bound_ms", plan.bound_ms)
+    plan.the_policy()
+    for question in plan.questions:
+        _check_ms("A question's time", question.at_ms)
+        if type(question.node) is not int or not 0 <= question.node < plan.nodes:
+            raise BadScenario(f"A question is for node {question.node}; there are {plan.nodes}.")
+        if question.kind not in KINDS:
+            raise BadScenario(f"A question is of kind {question.kind!r}; it may be {KINDS}.")
+    if len(plan.faults) > FAULTS_MAX:
+        raise BadScenario(f"There are {len(plan.faults)} faults; {FAULTS_MAX} can be planned.")
+    for incident in plan.faults:
+        _check_ms(f"at_ms of {incident.kind}", incident.at_ms)
+        if incident.until_ms is not None:
+            _check_ms(f"until_ms of {incident.kind}", incident.until_ms)
+        check_incident(incident, plan.nodes)
+
+
+def _check_ms(what: str, value: Any, greatest: int = MS_MAX) -> None:
+    if type(value) is not int or not 0 <= value <= greatest:
+        raise BadScenario(f"{what} is {value!r}; it must be a whole number from 0 to {greatest}.")
+
+
+def _check_range(what: str, value: Any) -> None:
+    if len(value) != 2 or not all(type(v) is int for v in value) or not 0 <= value[0] <= value[1]:
+        raise BadScenario(f"{what} is {value!r}; it must be two whole numbers, the lower first.")
