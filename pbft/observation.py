@@ -193,7 +193,7 @@ class Observation:
 
     def on_commitment(self, source: ReplicaId, signed: Signed[AnswerCommitment]) -> None:
         message = signed.message
-        round_ = self._rounds.for_message(source, message.request_id, message.attempt)
+        round_ = self._rounds.for_message(source, message)
         if round_ is None:
             return
         held = round_.commitments.get(message.replica)
@@ -246,7 +246,7 @@ class Observation:
 
     def on_reveal(self, source: ReplicaId, signed: Signed[AnswerReveal]) -> None:
         message = signed.message
-        round_ = self._rounds.for_message(source, message.request_id, message.attempt)
+        round_ = self._rounds.for_message(source, message)
         if round_ is None:
             return
         held = round_.reveals.get(message.replica)

@@ -100,9 +100,17 @@ class Rounds:
             self._rounds[key] = Round(*key, opened_by=opened_by)
         return self._rounds[key]
 
-    def for_message(self, source: ReplicaId, request_id: RequestId, attempt: int) -> Round | None:
+    def for_message(
+        self, source: ReplicaId, message: AnswerCommitment | AnswerReveal | Seal
+    ) -> Round | None:
         """The round that a message belongs to; opened if the request itself is still on its way.
-        None if the request is decided."""
+        None if the request is decided, or the message is of another epoch: what was signed in the
+        last one contradicts nothing in this one."""
+        request_id, attempt = message.request_id, message.attempt
+        if message.epoch != self._context.epoch:
+            if message.epoch + 1 != self._context.epoch:
+                self._context.refuse(source, "epoch")
+            return None
         round_ = self.get(request_id, attempt)
         if round_ is not None or self._history.is_decided_id(request_id):
             return round_
