@@ -114,11 +114,18 @@ class Execution:
         request = item.request.message
         request_id = digest.request_id(request)
         final = is_final(item, self._context.policy)
-        self._observation.close(request)
+        # Slots may be decided in any order: a later attempt may be under way, or decided. Its
+        # answer was committed to, and asking the model again would give another.
+        overtaken = (
+            self._history.is_decided_id(request_id)
+            or self._history.attempts(request_id) > item.attempt
+        )
+        if final or not overtaken:
+            self._observation.close(request)
         if final:
             self._history.add(request)
         self._context.emit(Reply(request_id, slot, index, final))
-        if not final:
+        if not final and not overtaken:
             self._history.add_attempt(request_id, item.attempt + 1)
             self._observation.try_again(item.request, item.attempt + 1)
 
