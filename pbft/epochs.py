@@ -70,11 +70,12 @@ class Epochs:
 
     def begin(self, old: Membership, votes: dict[ReplicaId, Signed[Checkpoint]]) -> None:
         """The context holds the first state of a new epoch. `votes` are the checkpoints of the old
-        one at its end that are here already, ours among them if we were a member."""
+        one at its end that are here already, ours among them if we were a member. The certificate may be
+        here already too, from a peer who was quicker: then there is nothing to gather."""
         context = self._context
         me = old.replica_of(context.configuration.public_key)
         self._left = self._left or me is not None
-        if me in votes:
+        if me in votes and old.epoch >= self.proven:
             state = context.state
             ended = EpochEnded(
                 votes[me], old, state.membership, state.policy, Digest(state.rest_digest)
