@@ -1,5 +1,5 @@
 # `make demo` and `make test` do their own set-up in .venv; nothing else is needed before them.
-.PHONY: setup demo test check lint types imports unit clean
+.PHONY: setup demo test soak check lint types imports unit clean
 
 BIN := .venv/bin
 ARGS ?=
@@ -13,6 +13,15 @@ demo: setup
 # Everything that CI runs.
 test: check
 	$(BIN)/pytest $(ARGS)
+
+# The simulator for long: every recipe, every mutant, ten thousand seeds, twins, fuzzing.
+soak: setup
+	$(BIN)/qnode sim catalog
+	$(BIN)/qnode sim mutants
+	$(BIN)/qnode sim twins --sample 5000
+	$(BIN)/qnode sim fuzz --sample 5000
+	$(BIN)/qnode sim check-determinism --seeds 0:100
+	$(BIN)/qnode sim swarm --seeds 0:10000
 
 check: lint types imports
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from daemon.errors import NodeUnreachable, QnodeError, UsageError
+from simulator.errors import SimulatorError
 
 EXIT_INVALID = 1
 EXIT_INTERRUPTED = 130
@@ -42,6 +43,9 @@ def report(error: BaseException) -> int:
         if isinstance(cause, QnodeError):
             print(f"qnode: {cause}", file=sys.stderr)
             return cause.exit_code
+        if isinstance(cause, SimulatorError):
+            print(f"qnode: {cause}", file=sys.stderr)
+            return UsageError.exit_code
     if any(isinstance(cause, BrokenPipeError) for cause in causes):
         # Whoever read our output went away; nobody is left to be told.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -71,6 +75,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_members(commands)
     _add_demo(commands)
     _add_bench(commands)
+    _add_sim(commands)
     return parser
 
 
@@ -210,6 +215,27 @@ def _add_bench(commands: Any) -> None:
     )
     consensus.add_argument("--json", action="store_true")
     consensus.set_defaults(command=_bench_consensus)
+    sim = kinds.add_parser("sim", help="the simulator: decisions, seeds and twins per core")
+    sim.add_argument("--scale", type=float, default=1.0, help="longer or shorter (default: 1)")
+    sim.add_argument(
+        "--large", type=int, default=100, metavar="N", help="one decision of N nodes; 0: none"
+    )
+    sim.add_argument("--json", action="store_true")
+    sim.set_defaults(command=_bench_sim)
+
+
+def _add_sim(commands: Any) -> None:
+    from simulator.cli import add_commands
+
+    sim = commands.add_parser("sim", help="faulty and lying nodes in virtual time")
+    actions = sim.add_subparsers(required=True, metavar="ACTION")
+    add_commands(actions)
+    live = actions.add_parser("live", help="run a scenario against real nodes on this machine")
+    live.add_argument("scenario", type=Path)
+    live.add_argument("--folder", type=Path, help="where the nodes' files go")
+    live.add_argument("--models", action="store_true", help="real models, not instant answers")
+    live.add_argument("--json", action="store_true")
+    live.set_defaults(command=_sim_live)
 
 
 def _whole_numbers(text: str) -> list[int]:
@@ -435,6 +461,21 @@ def _bench_consensus(options: argparse.Namespace) -> int:
     from daemon.bench.consensus import ConsensusBench
 
     return trio.run(ConsensusBench(options).run)
+
+
+def _bench_sim(options: argparse.Namespace) -> int:
+    from daemon.bench.sim import run
+
+    return run(options)
+
+
+def _sim_live(options: argparse.Namespace) -> int:
+    import runpy
+
+    # It stands above the daemon, which it starts: the daemon does not import it.
+    live = runpy.run_module("simulator.live.scenario")
+    code: int = live["run"](options)
+    return code
 
 
 if __name__ == "__main__":

@@ -70,8 +70,8 @@ class Epochs:
 
     def begin(self, old: Membership, votes: dict[ReplicaId, Signed[Checkpoint]]) -> None:
         """The context holds the first state of a new epoch. `votes` are the checkpoints of the old
-        one at its end that are here already, ours among them if we were a member. The certificate may be
-        here already too, from a peer who was quicker: then there is nothing to gather."""
+        one at its end that are here already, ours among them if we were a member. The certificate
+        may be here already too, from a peer who was quicker: then there is nothing to gather."""
         context = self._context
         me = old.replica_of(context.configuration.public_key)
         self._left = self._left or me is not None

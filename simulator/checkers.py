@@ -168,7 +168,8 @@ class Checkers:
         replied.add(effect.request_id)
         self.replied[process.number].add(effect.request_id)
 
-    def on_step(self, process: "Process", replica: Replica) -> None:
+    def on_step(self, process: "Process", replica: Replica) -> bool:
+        """Whether its view is another than before."""
         view = (replica.state.membership.epoch, replica.view)
         before = self._views.get(process.number)
         if view != before:
@@ -181,10 +182,13 @@ class Checkers:
         self._steps += 1
         if self._steps % MEMORY_EVERY_STEPS == 0:
             self.check_memory(process, replica)
+        return view != before
 
-    def forget_view(self, process: "Process") -> None:
-        """It lost its log and says nothing more in this epoch: its view binds nobody."""
+    def forget_log(self, process: "Process") -> None:
+        """It lost its log and says nothing more in this epoch: its view binds nobody, and what its
+        users asked may be lost with it."""
         self._views.pop(process.number, None)
+        self.accepted[process.number] &= self.replied[process.number]
 
     def check_memory(self, process: "Process", replica: Replica) -> None:
         held = entries_held(replica)
@@ -265,6 +269,4 @@ class Checkers:
                 self.policy.similarity_threshold_bp - 2 * tolerance_bp
             )
             if not alike or meaning.contradict(words, other):
-                self.fail(
-                    "validity", f"slot {number} joins {words!r} and {other!r}, which differ"
-                )
+                self.fail("validity", f"slot {number} joins {words!r} and {other!r}, which differ")

@@ -196,7 +196,7 @@ def _tell(result: "Result") -> None:
 def commit() -> str:
     """The commit of the source, if it is known."""
     try:
-        found = subprocess.run(  # noqa: S603  # a fixed command
+        found = subprocess.run(  # a fixed command
             ["git", "rev-parse", "--short=12", "HEAD"],  # noqa: S607  # whichever git there is
             cwd=Path(__file__).parent,
             capture_output=True,

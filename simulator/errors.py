@@ -1,9 +1,9 @@
 """Errors of the simulator.
 
-    SimulatorError
-    └── BadScenario     the writer's fault: a scenario or a plan that makes no sense
+SimulatorError
+└── BadScenario     the writer's fault: a scenario or a plan that makes no sense
 
-    Violation           what must hold does not: a finding about the core, not an error of anyone's
+Violation           what must hold does not: a finding about the core, not an error of anyone's
 """
 
 from enum import StrEnum

@@ -127,7 +127,7 @@ class _Generator:
             found.append(Incident(kind, at_ms, until_ms, {"node": node} | self._options(kind)))
         return found
 
-    def _options(self, kind: str) -> dict[str, Any]:
+    def _options(self, kind: str) -> dict[str, Any]:  # noqa: C901  # one case for each kind
         draw = self._draw
         some = [n for n in range(self._nodes) if draw.random() < 0.5]
         match kind:

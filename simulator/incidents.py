@@ -4,7 +4,7 @@ Faults of the surroundings (crashes, disks, links) are functions here; behaviour
 classes of `simulator.faults`. Each kind has a sentence for people and its settings with defaults.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from itertools import permutations
@@ -123,9 +123,7 @@ def _fits(name: str, value: Any, default: Any, nodes: int) -> bool:
 
 
 def _whole_numbers(value: Any, top: int) -> bool:
-    return isinstance(value, list | tuple) and all(
-        type(v) is int and 0 <= v < top for v in value
-    )
+    return isinstance(value, list | tuple) and all(type(v) is int and 0 <= v < top for v in value)
 
 
 # --- who is honest -----------------------------------------------------------------------------
@@ -229,7 +227,11 @@ class Incidents:
         """The network heals and the disks are well; behaviours without end go on."""
         world = self._world
         for place, incident in enumerate(self._faults):
-            if place in self._begun and incident.kind not in BEHAVIOURS and incident.kind != "crash":
+            if (
+                place in self._begun
+                and incident.kind not in BEHAVIOURS
+                and incident.kind != "crash"
+            ):
                 self._end(place, incident)
         world.network.cuts.clear()
         world.network.weather.clear()
@@ -271,7 +273,7 @@ class Incidents:
                 process.disk.lose_unsynced()
             case "log":
                 process.disk.damage_log()
-                self._world.checkers.forget_view(process)
+                self._world.checkers.forget_log(process)
             case "all":
                 process.disk.forget()
         self._rise(process)
@@ -370,9 +372,7 @@ class Incidents:
 
     def _begin_weather(self, place: int, incident: Incident) -> None:
         where = {
-            name: frozenset(value)
-            for name in _WHERE
-            if (value := incident.get(name)) is not None
+            name: frozenset(value) for name in _WHERE if (value := incident.get(name)) is not None
         }
         share_bp = incident.get("share_bp", FULL_BP)
         match incident.kind:
@@ -411,4 +411,3 @@ class Incidents:
             for other in processes[one.number + 1 :]:
                 if (one.number, other.number) not in self._world.network.cuts:
                     self._world.reconnect(one, other)
-

@@ -233,5 +233,3 @@ def _state_of(process: Process) -> tuple[int, int, int, tuple[str, ...]]:
         return (0, 0, 0, ())
     timers = sorted(type(timer).__name__ for timer in process.timers)
     return (len(process.disk.slots), replica.view, replica.state.membership.epoch, tuple(timers))
-
-

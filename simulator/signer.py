@@ -59,6 +59,4 @@ class SimulatedKeyring:
 
 def simulated_membership(n: int) -> Membership:
     """Replica i holds key i."""
-    return Membership.first(
-        tuple(Member(ReplicaId(i), f"node{i}", secret_of(i)) for i in range(n))
-    )
+    return Membership.first(tuple(Member(ReplicaId(i), f"node{i}", secret_of(i)) for i in range(n)))

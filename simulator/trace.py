@@ -86,9 +86,13 @@ class Trace:
             self.letters.append(Letter(sent_us, at_us, source, target, kind, view, slot))
 
     def note(self, at_us: int, process: int, what: str, detail: str = "") -> None:
-        """Always part of the digest."""
+        """Part of the digest, kept or not."""
         self._hash.update(b"%d %d " % (at_us, process))
         self._hash.update(f"{what} {detail}".encode())
+        self.tell(at_us, process, what, detail)
+
+    def tell(self, at_us: int, process: int, what: str, detail: str = "") -> None:
+        """For people only: the digest is the same whether it is kept or not."""
         if self.keep:
             self.moments.append(Moment(at_us, process, what, detail))
 

@@ -241,7 +241,7 @@ class World:
         self.trace.event(self.now_us, process.number, event)
         try:
             found = machine.step(event)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  # whatever the core raises is a finding
             self._crashed(process, error)
             return
         life = process.life
@@ -253,8 +253,13 @@ class World:
                 return  # it ended in the middle
         if limit is not None:
             self.crash(process, f"after {limit} of {len(found)} effects")
-        elif process.honest and process.replica is not None:
-            self.checkers.on_step(process, process.replica)
+        elif (
+            process.honest
+            and process.replica is not None
+            and self.checkers.on_step(process, process.replica)
+        ):
+            view = process.replica.view
+            self.trace.tell(self.now_us, process.number, "enters", f"view {view}")
 
     def _crashed(self, process: Process, error: Exception) -> None:
         """The core raised. Of a Byzantine replica it is its own affair: its fault feeds it things
@@ -372,7 +377,7 @@ class World:
         self.trace.applied(process.number, effect.state.chain)
         if self.trace.keep:
             commit = effect.slot.commits[0].message
-            self.trace.note(
+            self.trace.tell(
                 self.now_us,
                 process.number,
                 "applies",

@@ -21,6 +21,7 @@ from simulator.faults.replay import Replay
 from simulator.faults.selective import Selective
 from simulator.faults.slow import Slow
 from simulator.faults.stall import Stall
+from simulator.faults.tweak import Tweak
 from simulator.faults.two_faced import TwoFaced
 from simulator.faults.two_seals import TwoSeals
 from simulator.faults.views import BadPlan, BadViewChange, Restless, Usurp
@@ -54,6 +55,7 @@ BEHAVIOURS: dict[str, type[Fault]] = {
     "slow": Slow,
     "split_proposals": SplitProposals,
     "stall": Stall,
+    "tweak": Tweak,
     "two_faced": TwoFaced,
     "two_seals": TwoSeals,
     "usurp": Usurp,

@@ -16,8 +16,6 @@ class Collude(Fault):
 
     def heard(self, event: Event) -> Event:
         if isinstance(event, AnswerReady) and not event.answer.values:
-            said = replace(
-                event.answer, text=self._options["words"], finish=Finish.STOP, note=""
-            )
+            said = replace(event.answer, text=self._options["words"], finish=Finish.STOP, note="")
             return replace(event, answer=said)
         return event

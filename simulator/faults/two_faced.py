@@ -17,7 +17,7 @@ class TwoFaced(Fault):
         other = self._resigned(replace(said, prompt=said.prompt + " Or not?"))
         return self._to_each(
             effect,
-            lambda place, r: None
-            if r == self.primary
-            else (other if place % 2 else effect.message),
+            lambda place, r: (
+                None if r == self.primary else (other if place % 2 else effect.message)
+            ),
         )

@@ -40,9 +40,7 @@ class Usurp(Fault):
         if votes and self._draw.random() < 0.5:
             view = votes[0].message.view
         network, epoch = self._configuration.network, members.epoch
-        return [
-            Broadcast(self._resigned(NewView(network, epoch, view, votes, (), self.me)))
-        ]
+        return [Broadcast(self._resigned(NewView(network, epoch, view, votes, (), self.me)))]
 
 
 class BadPlan(Fault):
@@ -109,7 +107,7 @@ class Restless(Fault):
         self._count = 0
         self._asked = 0
 
-    def besides(self, event: Event) -> list[Effect]:
+    def besides(self, event: Event) -> list[Effect]:  # noqa: ARG002  # whatever happens
         self._count += 1
         if self._count % self._options["every"] or self.me is None:
             return []

@@ -1,15 +1,20 @@
-"""Runs the ordinary daemon around a faulty replica."""
+"""Runs the ordinary daemon around a faulty replica, with real models or instant ones."""
 
 import argparse
+import json
 import sys
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 
 def main() -> int:
     from simulator.faults import FAULTS
 
     parser = argparse.ArgumentParser(prog="python -m simulator.live")
-    parser.add_argument("--fault", choices=sorted(FAULTS), required=True)
+    parser.add_argument("--fault", choices=sorted(FAULTS))
+    parser.add_argument("--settings", type=json.loads, default={}, help="of the fault, as JSON")
+    parser.add_argument("--instant", action="store_true", help="a model that answers at once")
     parser.add_argument("config", type=Path)
     options = parser.parse_args()
     import trio
@@ -19,9 +24,22 @@ def main() -> int:
     from daemon.config import read_config
     from daemon.node import Parts, run
 
+    parts: dict[str, Any] = {}
+    if options.fault:
+        parts["wrap_replica"] = partial(FAULTS[options.fault], **options.settings)
+    if options.instant:
+        parts["load_models"] = _instant_models
     config = read_config(options.config)
     logs.set_up(config.data)
-    return trio.run(run_until_signalled, run, config, Parts(wrap_replica=FAULTS[options.fault]))
+    return trio.run(run_until_signalled, run, config, Parts(**parts))
+
+
+async def _instant_models(config: Any, _genesis: Any, me: Any) -> Any:
+    from daemon.bench.instant import InstantEngine, InstantJudge
+    from daemon.node import Models
+
+    del config
+    return Models(InstantEngine(me or 0), InstantJudge())
 
 
 if __name__ == "__main__":

@@ -1,0 +1,112 @@
+"""The simulator over the core: every recipe, a slice of the swarm, and what it found once."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from simulator import fuzz, twins
+from simulator.catalog import Recipe, recipes
+from simulator.faults.tweak import BYZZBENCH
+from simulator.generate import plan_of
+from simulator.plan import Plan, from_text, to_text
+from simulator.run import Result, run
+from simulator.shrink import shrink
+from simulator.trace import Trace
+
+KEPT = sorted((Path(__file__).parent / "kept").glob("*.json"))
+PAPER_IDS = {
+    *(f"P{i}" for i in range(1, 10)),
+    *(f"V{i}" for i in range(1, 16)),
+    *(f"S{i}" for i in range(1, 10)),
+    *(f"C{i}" for i in range(1, 4)),
+    *(f"O{i}" for i in range(1, 6)),
+}
+
+
+def must_hold(plan: Plan) -> Result:
+    result = run(plan)
+    assert result.ok, f"{plan.name}: {result.sentence}\nreplay: qnode sim replay\n{to_text(plan)}"
+    return result
+
+
+@pytest.mark.parametrize("recipe", recipes(), ids=lambda recipe: recipe.name)
+def test_a_recipe_ends_as_it_says(recipe: Recipe) -> None:
+    """Every known attack or accident ends as its file expects."""
+    must_hold(recipe.plan)
+
+
+def test_every_recipe_is_there() -> None:
+    """All 41 known recipes have a scenario."""
+    assert {recipe.id for recipe in recipes()} >= PAPER_IDS
+
+
+@pytest.mark.parametrize("seed", range(24))
+def test_a_swarm_seed_holds(seed: int) -> None:
+    """Whatever a seed brings, safety holds, and progress comes in the end."""
+    must_hold(plan_of(seed))
+
+
+@pytest.mark.parametrize("path", KEPT, ids=lambda path: path.stem)
+def test_what_was_found_once_stays_fixed(path: Path) -> None:
+    """A plan that broke the core once holds now."""
+    must_hold(from_text(path.read_text(encoding="utf-8")))
+
+
+@pytest.mark.parametrize("plan", twins.plans(4, 7, 12, seed=0), ids=lambda plan: plan.name)
+def test_twins_break_nothing(plan: Plan) -> None:
+    """One key in two processes, under any partitions, is one Byzantine replica."""
+    must_hold(plan)
+
+
+@pytest.mark.parametrize("plan", fuzz.plans(2, 2, 8, 24, seed=0), ids=lambda plan: plan.name)
+def test_changed_messages_break_nothing(plan: Plan) -> None:
+    """Partitioned rounds and small changes signed again do no harm."""
+    must_hold(plan)
+
+
+def test_all_mutations_of_byzzbench_are_there() -> None:
+    """ByzzBench has 27 kinds of mutation for PBFT."""
+    assert len({mutation.name for mutation in BYZZBENCH}) == 27
+
+
+def test_a_run_is_the_same_under_any_hash_seed() -> None:
+    """Two processes with different hash seeds make the same trace."""
+    digests = []
+    for hash_seed in ("1", "31337"):
+        environment = {**os.environ, "PYTHONHASHSEED": hash_seed}
+        found = subprocess.run(  # our own interpreter
+            [sys.executable, "-m", "simulator", "digests", "0:4"],
+            env=environment, capture_output=True, text=True, check=True,
+        )  # fmt: skip
+        digests.append(json.loads(found.stdout))
+    assert digests[0] == digests[1]
+    assert len(set(digests[0].values())) == 4
+
+
+def test_a_trace_that_is_kept_is_the_same_run() -> None:
+    """To look at a run does not change it."""
+    plan = plan_of(3)
+    kept = Trace(keep=True)
+    assert run(plan, kept).digest == run(plan).digest
+    assert kept.letters
+    assert list(kept.lines())
+
+
+def test_a_planted_failure_shrinks_to_its_cause() -> None:
+    """Three colluders among many other faults are what is left of a false agreement."""
+    from dataclasses import replace
+
+    from simulator.plan import Incident
+
+    plan = next(recipe.plan for recipe in recipes() if recipe.name == "O5-colluders-win")
+    noise = tuple(Incident("delay", 100 * i, 100 * i + 80, {"extra_ms": [1, 9]}) for i in range(12))
+    result = run(replace(plan, expect={}, faults=noise + plan.faults))
+    assert result.rule == "validity"
+    small = shrink(result)
+    assert small.rule == "validity"
+    assert len(small.plan.faults) <= 3
+    assert {fault.kind for fault in small.plan.faults} == {"collude"}

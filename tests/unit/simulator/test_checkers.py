@@ -1,0 +1,112 @@
+"""The checkers notice: each rule is broken once, on purpose, and named."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from pbft import effects
+from pbft.messages import Equivocation
+from pbft.types import Digest
+from simulator.errors import Violation
+from simulator.incidents import Incidents
+from simulator.meaning import Models
+from simulator.plan import Plan, Question
+from simulator.proofs import batch_digest, check_simulated, commits_fault
+from simulator.signer import simulated_membership
+from simulator.world import World
+
+
+@pytest.fixture
+def world() -> World:
+    """Four nodes that have decided three questions."""
+    world = World(Plan(seed=3, nodes=4, models=Models(answer_ms=(5, 20), right_bp=9_900)))
+    Incidents(world).start()
+    for number in range(3):
+        world.schedule(10 * number, lambda number=number: world.ask(Question(0, number)))  # type: ignore[misc]
+    world.run_until(3_000_000)
+    assert all(len(process.disk.slots) >= 3 for process in world.processes)
+    return world
+
+
+def broken(world: World, change: Any) -> str:
+    """The rule that an application of slot 3, changed, breaks at R0."""
+    process = world.processes[0]
+    slot, state = process.disk.slots[2], process.disk.states[2]
+    del process.disk.slots[2:]
+    applied = effects.Apply(state.applied, slot, state)
+    with pytest.raises(Violation) as caught:
+        world.checkers.on_apply(process, change(applied))
+    return caught.value.rule
+
+
+def test_another_batch_breaks_agreement(world: World) -> None:
+    """Two batches under one number are noticed."""
+    rule = broken(world, lambda a: replace(a, slot=replace(a.slot, batch=())))
+    assert rule == "agreement"
+
+
+def test_another_state_breaks_agreement(world: World) -> None:
+    """Different weights after the same slot are noticed."""
+
+    def heavier(applied: effects.Apply) -> effects.Apply:
+        first, *others = applied.state.standings
+        standings = (replace(first, weight=first.weight + 1), *others)
+        return replace(applied, state=replace(applied.state, standings=standings))
+
+    assert broken(world, heavier) == "agreement"
+
+
+def test_too_few_signatures_break_proofs(world: World) -> None:
+    """A slot with f + 1 commits is noticed."""
+    rule = broken(world, lambda a: replace(a, slot=replace(a.slot, commits=a.slot.commits[:2])))
+    assert rule == "proofs"
+
+
+def test_a_wrong_signature_breaks_proofs(world: World) -> None:
+    """A commit signed by nobody is noticed."""
+
+    def forged(applied: effects.Apply) -> effects.Apply:
+        first, *others = applied.slot.commits
+        commits = (replace(first, signature=bytes(64)), *others)
+        return replace(applied, slot=replace(applied.slot, commits=commits))
+
+    world.checkers._checked.clear()
+    assert broken(world, forged) == "proofs"
+
+
+def test_a_gap_breaks_exactly_once(world: World) -> None:
+    """A slot that is applied too early is noticed."""
+    process = world.processes[0]
+    slot, state = process.disk.slots[2], process.disk.states[2]
+    del process.disk.slots[1:]
+    with pytest.raises(Violation) as caught:
+        world.checkers.on_apply(process, effects.Apply(state.applied, slot, state))
+    assert caught.value.rule == "exactly-once"
+
+
+def test_evidence_against_an_honest_node_breaks_accountability(world: World) -> None:
+    """Whoever accuses an honest node is noticed, whatever the evidence."""
+    commit = world.processes[0].disk.slots[0].commits[0]
+    with pytest.raises(Violation) as caught:
+        world.checkers.on_report(world.processes[1], effects.Report(Equivocation(commit, commit)))
+    assert caught.value.rule == "accountability"
+
+
+def test_an_honest_contradiction_breaks_consistency(world: World) -> None:
+    """An honest node that says two things where it may say one is noticed."""
+    commit = world.processes[0].disk.slots[0].commits[0]
+    process = world.processes[commit.message.replica]
+    other = replace(commit, message=replace(commit.message, digest=Digest(bytes(32))))
+    with pytest.raises(Violation) as caught:
+        world.checkers.on_said(process, other)
+    assert caught.value.rule == "consistency"
+
+
+def test_the_independent_proof_agrees_with_the_core(world: World) -> None:
+    """Written from the specification alone, it finds the core's own slots right."""
+    keys = {m.replica: m.public_key for m in simulated_membership(4).members}
+    for number, slot in enumerate(world.processes[0].disk.slots, 1):
+        digest = batch_digest(slot.batch)
+        assert digest == slot.commits[0].message.digest
+        assert commits_fault(slot, number, digest, keys, check_simulated, {}) is None
