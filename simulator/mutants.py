@@ -11,6 +11,7 @@ import inspect
 import multiprocessing
 import os
 import pkgutil
+import signal
 import sys
 import textwrap
 import time
@@ -29,6 +30,9 @@ from simulator.run import run
 
 SEEDS = 150
 """Swarm seeds tried after the catalogue."""
+
+RUN_CORE_S = 60.0
+"""Processor time of one run; the longest of the unchanged core takes a few seconds."""
 
 __all__ = ["MUTANTS", "Death", "kill", "kill_all", "plant"]
 
@@ -79,11 +83,28 @@ def kill(mutant: Mutant) -> Death:
     """Plants the mutant in this process, and runs scenarios until one fails."""
     began_s = time.monotonic()
     plant(mutant)
+    signal.signal(signal.SIGVTALRM, _hang)
     for plan in _plans(mutant):
-        result = run(plan)
-        if not result.ok:
-            return Death(mutant.name, plan.name, result.rule, time.monotonic() - began_s)
+        signal.setitimer(signal.ITIMER_VIRTUAL, RUN_CORE_S)
+        try:
+            result = run(plan)
+            rule = "" if result.ok else result.rule
+        except Hang:
+            rule = "hang"
+        finally:
+            signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+        if rule:
+            return Death(mutant.name, plan.name, rule, time.monotonic() - began_s)
     return Death(mutant.name, "", "", time.monotonic() - began_s)
+
+
+class Hang(BaseException):
+    """A run takes far longer than any does; not an `Exception`, which the world would take for one
+    of the core."""
+
+
+def _hang(_signal: int, _frame: object) -> None:
+    raise Hang
 
 
 def _plans(mutant: Mutant) -> Iterator[Plan]:

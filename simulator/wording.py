@@ -1,5 +1,7 @@
 """What a message is about, in words."""
 
+from typing import Any
+
 from pbft.messages import Proposal, Signed, WireMessage
 
 
@@ -10,14 +12,14 @@ def kind_of(message: WireMessage) -> str:
 
 def slot_of(message: WireMessage) -> int | None:
     """The sequence number that a message is about, if it is about one."""
-    inner = message.message if isinstance(message, Signed) else message
+    inner: Any = message.message if isinstance(message, Signed) else message
     if isinstance(inner, Proposal):
         inner = inner.pre_prepare.message
     return getattr(inner, "sequence_number", None)
 
 
 def view_of(message: WireMessage) -> int | None:
-    inner = message.message if isinstance(message, Signed) else message
+    inner: Any = message.message if isinstance(message, Signed) else message
     if isinstance(inner, Proposal):
         inner = inner.pre_prepare.message
     return getattr(inner, "view", None)

@@ -37,6 +37,9 @@ NOTICE_MS = 1_000
 
 EPOCHS_AT_ONCE_MAX = 32
 
+STEPS_MAX = 3_000_000
+"""A hundred times what a swarm seed takes: a run with more is a storm that feeds itself."""
+
 
 class World:
     """Runs a plan. `simulator.incidents` lets its faults happen, `simulator.run` decides when to
@@ -238,6 +241,10 @@ class World:
         if machine is None:
             return
         self.steps += 1
+        if self.steps > STEPS_MAX:
+            raise Violation(
+                Finding.LIVENESS, "storm", f"after {STEPS_MAX} steps there is no end of messages"
+            )
         self.trace.event(self.now_us, process.number, event)
         try:
             found = machine.step(event)
