@@ -218,7 +218,7 @@ class Checkers:
         before = self.states.get(number - 1)
         if before is None:
             return
-        keys = {m.replica: m.public_key for m in before.membership.members}
+        keys: dict[int, bytes] = {m.replica: m.public_key for m in before.membership.members}
         if fault := commits_fault(slot, number, known[1], keys, self.check, self._checked):
             self.fail("proofs", f"R{process.number} applies slot {number}, and {fault}")
         first = self.states.setdefault(number, state)

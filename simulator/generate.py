@@ -183,17 +183,17 @@ class _Generator:
             case "crash":
                 return Incident("crash", at_ms, until_ms, {"node": self._node()})
             case "crash_effects":
-                settings = {"node": self._node(), "effects": draw.randrange(8)}
-                return Incident("crash", at_ms, until_ms, settings)
+                dies = {"node": self._node(), "effects": draw.randrange(8)}
+                return Incident("crash", at_ms, until_ms, dies)
             case "unsynced":
-                settings = {"node": self._node(), "lose": "unsynced", "effects": draw.randrange(5)}
-                return Incident("crash", at_ms, until_ms, settings)
+                loses = {"node": self._node(), "lose": "unsynced", "effects": draw.randrange(5)}
+                return Incident("crash", at_ms, until_ms, loses)
             case "pause" | "disk_full":
                 return Incident(kind, at_ms, until_ms, {"node": self._node()})
             case "part":
                 side = [n for n in range(self._nodes) if draw.random() < 0.5]
-                settings = {"sides": [side], "quiet": draw.random() < 0.3}
-                return Incident("part", at_ms, until_ms, settings)
+                parts = {"sides": [side], "quiet": draw.random() < 0.3}
+                return Incident("part", at_ms, until_ms, parts)
             case "cut":
                 ends = {"sources": [self._node()], "targets": [self._node(), self._node()]}
                 return Incident("cut", at_ms, until_ms, ends)

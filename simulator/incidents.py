@@ -371,7 +371,7 @@ class Incidents:
             self._world.reconnect(processes[source], processes[target])
 
     def _begin_weather(self, place: int, incident: Incident) -> None:
-        where = {
+        where: dict[str, Any] = {
             name: frozenset(value) for name in _WHERE if (value := incident.get(name)) is not None
         }
         share_bp = incident.get("share_bp", FULL_BP)

@@ -40,7 +40,7 @@ MUTANTS: tuple[Mutant, ...] = (
        "P4-in-others-names", "P3-prepares-as-commits"),
     _m("second-vote-counts", "a second, different vote replaces the first",
        "normal_case:NormalCase._is_new", "self._context.report(Equivocation(held, signed))\n        return False",
-       "return True", "P8-two-votes"),
+       "return True", "P8-two-votes-to-each"),
     _m("primary-prepares", "the primary's own prepare counts too",
        "normal_case:NormalCase.on_prepare", "signed.message.replica == self._context.primary",
        "False", "P5-primary-prepares"),

@@ -53,7 +53,7 @@ for(const [at,who,what,detail] of d.moments)list.append(el('li','',(at/1000).toF
 curves(run.querySelector('.curves'),d);space(run.querySelector('.space'),run.querySelector('.kinds'),d)}
 function curves(c,d){const g=c.getContext('2d'),left=60,right=c.width-60,bottom=160,top=15;
 const x=t=>left+(right-left)*t/d.end;const slots=new Map();const views=new Map();
-let decided=[[0,0]],seen=new Set(),topView=1,series={};
+let decided=[[0,0]],seen=new Set(),topView=0,series={};
 for(const [at,who,what,detail] of d.moments){if(what==='applies'){const n=detail.split(' ')[1];
 if(!seen.has(n)){seen.add(n);decided.push([at,seen.size])}}
 if(what==='enters'){const v=+detail.split(' ')[1];topView=Math.max(topView,v);
@@ -68,7 +68,7 @@ g.beginPath();let last=0;for(const [t,v] of [...pts,[d.end,pts.at(-1)[1]]]){
 g.lineTo(x(t),bottom-(bottom-top)*last/max);last=v;g.lineTo(x(t),bottom-(bottom-top)*v/max)}
 g.stroke()};
 plot(decided,all*1.08,css('--good'));
-for(const s of Object.values(series))plot(s,topView*1.08,css('--warn'));
+for(const s of Object.values(series))plot(s,Math.max(1,topView)*1.08,css('--warn'));
 g.fillStyle=css('--good');g.textAlign='right';g.fillText(all+' slots',left-4,top+14);
 g.fillStyle=css('--warn');g.textAlign='left';g.fillText('view '+topView,right+4,top+14)}
 function nice(v){const p=10**Math.floor(Math.log10(v));return [1,2,5,10].map(k=>k*p).find(k=>k>=v)}

@@ -114,8 +114,11 @@ class Run:
         world = self.world
         self.incidents.start()
         for question in self.plan.questions:
-            world.schedule(question.at_ms, partial(world.ask, question))
+            world.schedule(question.at_ms, partial(self._ask, question))
         world.run_until(1_000 * self.plan.calm_ms)
+
+    def _ask(self, question: Question) -> None:
+        self.world.ask(question)
 
     def liveness_phase(self) -> None:
         world = self.world
@@ -127,7 +130,7 @@ class Run:
         calm_ms = world.now_us // 1_000
         for process in live:
             question = Question(calm_ms, process.number, process.number)
-            world.schedule(calm_ms + FRESH_AFTER_MS, partial(world.ask, question))
+            world.schedule(calm_ms + FRESH_AFTER_MS, partial(self._ask, question))
         end_us = world.now_us + 1_000 * self.plan.bound_ms
         world.run_until(world.now_us + 1_000 * (FRESH_AFTER_MS + SAMPLE_MS))
         lasso = Lasso()

@@ -59,9 +59,10 @@ def parse(text: str, seed: int | None = None, name: str = "") -> Plan:
     expect = body.get("expect", {})
     expectations.check(expect)
     try:
-        models = Models(
-            **{k: tuple(v) if isinstance(v, list) else v for k, v in body.get("models", {}).items()}
-        )
+        given: dict[str, Any] = {
+            k: tuple(v) if isinstance(v, list) else v for k, v in body.get("models", {}).items()
+        }
+        models = Models(**given)
     except TypeError:
         raise BadScenario("[models] has an entry that is unknown.") from None
     questions = [question for entry in _tables(body, "ask") for question in _questions(entry)]
@@ -103,10 +104,10 @@ def _pair(value: Any) -> tuple[int, int]:
 
 
 def _ms(entry: dict[str, Any], name: str, default: float | None = None) -> int:
-    value = entry.get(name, default)
+    value: Any = entry.get(name, default)
     if type(value) not in (int, float) or value < 0:
         raise BadScenario(f"{name} is {value!r}; it must be a number of seconds.")
-    return round(value * 1_000)
+    return int(round(value * 1_000))
 
 
 def _questions(entry: dict[str, Any]) -> list[Question]:

@@ -34,7 +34,8 @@ class Flood(Fault):
         draw = self._draw
         network, epoch = self._configuration.network, self.state.membership.epoch
         view = View(draw.choice([self.view, self.view + 1, draw.choice(FAR)]))
-        number = SequenceNumber(draw.choice([self.applied + 1, draw.choice(FAR)]))
+        far = draw.choice([draw.choice(FAR), draw.randrange(1, 2**64)])
+        number = SequenceNumber(draw.choice([self.applied + 1, far]))
         some = Digest(draw.randbytes(32))
         me = self.me
         match draw.randrange(8):

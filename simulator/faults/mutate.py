@@ -19,14 +19,14 @@ class Mutate(Fault):
     OPTIONS: ClassVar[Mapping[str, Any]] = {"share_bp": 3_000}
 
     def sent(self, effect: Broadcast | Send) -> list[Effect]:
-        chosen = []
-        for one in self._to_each(effect, lambda _, __: effect.message):
+        chosen: list[Effect] = []
+        targets = self._others() if isinstance(effect, Broadcast) else [effect.replica]
+        for replica in targets:
             if self._draw.randrange(10_000) < self._options["share_bp"]:
-                changed = self._mutated(effect.message)
-                chosen.append(replace(one, message=changed))  # type: ignore[call-arg]
+                chosen.append(Send(replica, self._mutated(effect.message)))
                 if self._draw.random() < 0.5:
                     continue
-            chosen.append(one)
+            chosen.append(Send(replica, effect.message))
         return chosen
 
     def _mutated(self, message: WireMessage) -> WireMessage:

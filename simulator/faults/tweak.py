@@ -17,7 +17,6 @@ from pbft.messages import (
     Proposal,
     Request,
     Seal,
-    Signed,
     ViewChange,
 )
 from simulator.faults.base import Fault, inner_of, other_bytes
@@ -133,13 +132,8 @@ class Tweak(Fault):
     def sent(self, effect: Broadcast | Send) -> list[Effect]:
         mutation = _BY_NAME.get(self._options["how"])
         message = effect.message
-        said = inner_of(message)
-        if (
-            mutation is None
-            or type(said) is not mutation.kind
-            or said.replica != self.me
-            or not isinstance(message, Signed | Proposal)
-        ):
+        said: Any = inner_of(message)
+        if mutation is None or type(said) is not mutation.kind or said.replica != self.me:
             return [effect]
         changed: Any = self._resigned(mutation.change(said))
         if isinstance(message, Proposal):

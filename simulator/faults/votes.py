@@ -21,14 +21,17 @@ class Revote(Fault):
 
 
 class Misvote(Fault):
-    """Votes for a batch that nobody proposed."""
+    """Votes for a batch that nobody proposed; if `both` is 1, after its true vote."""
+
+    OPTIONS: ClassVar[Mapping[str, Any]] = {"both": 0}
 
     def sent(self, effect: Broadcast | Send) -> list[Effect]:
         said = inner_of(effect.message)
         if not isinstance(said, Prepare | Commit) or said.replica != self.me:
             return [effect]
         other = replace(said, digest=Digest(other_bytes(said.digest)))
-        return [replace(effect, message=self._resigned(other))]
+        false = replace(effect, message=self._resigned(other))
+        return [effect, false] if self._options["both"] else [false]
 
 
 class Recast(Fault):

@@ -37,9 +37,10 @@ def main() -> int:
 async def _instant_models(config: Any, _genesis: Any, me: Any) -> Any:
     from daemon.bench.instant import InstantEngine, InstantJudge
     from daemon.node import Models
+    from pbft.types import ReplicaId
 
     del config
-    return Models(InstantEngine(me or 0), InstantJudge())
+    return Models(InstantEngine(ReplicaId(me or 0)), InstantJudge())
 
 
 if __name__ == "__main__":
