@@ -158,7 +158,7 @@ def test_the_alternatives_keep_their_numbers(union: Any, names: list[str]) -> No
         @given(values(kind), st.just(number))
         def check(value: Any, expected: int) -> None:
             assert to_plain(value, union)[0] == expected
-            assert from_plain(to_plain(value, union), union) == value
+            assert decode_value(encode_value(value, union), union) == value
 
         check()
 
