@@ -53,8 +53,8 @@ class Context:
         """Whether the view was entered; between two views nobody leads or votes."""
         self.recovering = True
         """The log is read back: nothing may be decided anew yet."""
-        self.forgetful = False
-        """This replica does not know what it signed in this epoch, and signs nothing more in it."""
+        self.forgotten: bytes | None = None
+        """The salt of `records.Forgot`, if this replica does not know what it signed."""
         self.away: set[ReplicaId] = set()
         """Members to whom there is no connection."""
         self.taken_over = SequenceNumber(0)
@@ -93,6 +93,18 @@ class Context:
     @property
     def primary(self) -> ReplicaId:
         return self.members.primary(self.view)
+
+    @property
+    def forgetful(self) -> bool:
+        """This replica does not know what it signed in this epoch, and signs nothing more in it but
+        the wish for another."""
+        return self.forgotten is not None
+
+    def remember(self) -> None:
+        """An epoch that began through our own renewal ends what we forgot before."""
+        standing = self.state.standing(self.me)
+        if standing is not None and standing.renewal == self.forgotten:
+            self.forgotten = None
 
     @property
     def takes_part(self) -> bool:

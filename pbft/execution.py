@@ -24,7 +24,6 @@ from pbft.history import History
 from pbft.item import is_final
 from pbft.log import MessageLog
 from pbft.messages import (
-    Checkpoint,
     DecidedSlot,
     EpochCertificate,
     Height,
@@ -65,8 +64,7 @@ class Tip:
 class Execution:
     """The end of the pipeline: decided slots by sequence number, applied as far as they reach.
 
-    `on_epoch` is called with the state in which a new epoch begins, and our checkpoint there,
-    before anything else of that epoch.
+    `on_epoch` is called with the state in which a new epoch begins, before anything else of it.
     """
 
     def __init__(
@@ -80,7 +78,7 @@ class Execution:
         history: History,
         tip: Tip,
         on_suspect: Callable[[], None],
-        on_epoch: Callable[[State, Signed[Checkpoint] | None], None],
+        on_epoch: Callable[[State], None],
     ) -> None:
         self._context = context
         self._log = log
@@ -114,29 +112,44 @@ class Execution:
         request = item.request.message
         request_id = digest.request_id(request)
         final = is_final(item, self._context.policy)
-        self._observation.close(request)
         if final:
+            self._observation.close(request)
             self._history.add(request)
+        else:
+            self._observation.close_attempt(request_id, item.attempt)
         self._context.emit(Reply(request_id, slot, index, final))
-        if not final:
-            self._history.add_attempt(request_id, item.attempt + 1)
-            self._observation.try_again(item.request, item.attempt + 1)
 
     def _apply(self) -> None:
         context = self._context
         while slot := self._pending.pop(SequenceNumber(context.applied + 1), None):
             self._gap_seen = 0
             state = after(context.state, slot)
-            context.emit(Apply(state.applied, slot, state))
+            self._try_again(slot, state)
             checkpoint = self._checkpoints.make(state)
-            if state.membership.epoch != context.epoch:
+            ends = state.membership.epoch != context.epoch
+            if ends and checkpoint is not None:
+                self._epochs.end(state, checkpoint)
+            context.emit(Apply(state.applied, slot, state))
+            if checkpoint is not None:
+                context.broadcast(checkpoint)
+            if ends:
                 # Whatever is pending beyond was not decided in this epoch.
                 self._pending.clear()
-                self._on_epoch(state, checkpoint)
+                self._on_epoch(state)
                 return
             context.take_state(state)
             if checkpoint is not None:
                 self._checkpoints.add(checkpoint)
+
+    def _try_again(self, slot: DecidedSlot, state: State) -> None:
+        """Further attempts come in the ledger's order, so that no attempt stands before the one
+        that it follows, and all replicas count the same."""
+        for _, item in items(slot.batch):
+            request_id = digest.request_id(item.request.message)
+            attempts = state.attempts(request_id)
+            if attempts == item.attempt + 1 and not self._history.is_decided_id(request_id):
+                self._history.add_attempt(request_id, attempts)
+                self._observation.try_again(item.request, attempts)
 
     # --- catching up ---------------------------------------------------------------------------
 
@@ -234,6 +247,9 @@ class Execution:
             self._normal_case.restore_decided(slot)
         for _, item in items(slot.batch):
             # Its attempts are in the state, and whether it is done with.
+            request = item.request.message
             if is_final(item, self._context.policy):
-                self._history.add(item.request.message)
-                self._observation.close(item.request.message)
+                self._history.add(request)
+                self._observation.close(request)
+            else:
+                self._observation.close_attempt(digest.request_id(request), item.attempt)

@@ -95,8 +95,9 @@ class Proposing:
             if batch and size > BATCH_BYTES_MAX:
                 break
             batch.append(entry)
-        taken = set(map(id, batch))
-        self._waiting = [item for item in self._waiting if id(item) not in taken]
+        # The waiting items come last among the candidates, in their order.
+        taken = sum(1 for entry in batch if isinstance(entry, Item))
+        self._waiting = self._waiting[taken:]
         return tuple(self._weighed(entry) if isinstance(entry, Item) else entry for entry in batch)
 
     def _candidates(self) -> list[Entry]:

@@ -100,13 +100,24 @@ class Rounds:
             self._rounds[key] = Round(*key, opened_by=opened_by)
         return self._rounds[key]
 
-    def for_message(self, source: ReplicaId, request_id: RequestId, attempt: int) -> Round | None:
+    def for_message(
+        self, source: ReplicaId, message: AnswerCommitment | Seal | AnswerReveal
+    ) -> Round | None:
         """The round that a message belongs to; opened if the request itself is still on its way.
-        None if the request is decided."""
+        None if the request is decided, or the message of another epoch: what a replica signed in
+        the one before may differ from what it signs in this."""
+        request_id, attempt = message.request_id, message.attempt
+        if message.epoch != self._context.epoch:
+            if message.epoch + 1 != self._context.epoch:  # else it was under way
+                self._context.refuse(source, "epoch")
+            return None
         round_ = self.get(request_id, attempt)
         if round_ is not None or self._history.is_decided_id(request_id):
             return round_
-        if not self._history.attempts(request_id) <= attempt < self._context.policy.attempts_max:
+        next_attempt = self._history.attempts(request_id)
+        # One that was begun goes on, even if the policy allows fewer since.
+        attempts_max = max(next_attempt + 1, self._context.policy.attempts_max)
+        if not next_attempt <= attempt < attempts_max:
             self._context.refuse(source, "attempt")
             return None
         ahead = [r for r in self if not r.request and r.opened_by == source]
@@ -121,6 +132,10 @@ class Rounds:
     def of_asker(self, replica: ReplicaId) -> int:
         """How many open requests this replica asked."""
         return sum(1 for r in self if r.request and r.request.message.replica == replica)
+
+    def up_to(self, request_id: RequestId, attempt: int) -> list[Round]:
+        """This attempt at the request, and those before it."""
+        return [r for r in self if r.request_id == request_id and r.attempt <= attempt]
 
     def of_request(self, request: Request) -> list[Round]:
         """All attempts at it, and at whatever else its asker sent under the same number."""

@@ -66,7 +66,7 @@ class Seals:
     def on_seal(self, source: ReplicaId, signed: Signed[Seal]) -> Round | None:
         """The round that may go on now; None if the seal was not taken."""
         message = signed.message
-        round_ = self._rounds.for_message(source, message.request_id, message.attempt)
+        round_ = self._rounds.for_message(source, message)
         if round_ is None:
             return None
         if message.view != self._context.view or not self._context.active:

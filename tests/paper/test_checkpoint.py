@@ -15,6 +15,7 @@ from pbft.state import after, first_state
 from pbft.types import Digest, ReplicaId
 from tests.support import forge
 from tests.support.cluster import Cluster
+from tests.support.intervals import checkpoint_every
 from tests.support.keyring import membership
 from tests.support.solo import Solo
 from tests.support.statements import contradictions
@@ -23,8 +24,7 @@ from tests.support.statements import contradictions
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch) -> Policy:
     """Checkpoints every two slots, another primary every four."""
-    for module in ("checkpoint", "new_view", "policy", "replica", "state"):
-        monkeypatch.setattr(f"pbft.{module}.CHECKPOINT_INTERVAL", 2)
+    checkpoint_every(2, monkeypatch)
     return Policy(rotation_slots=4)
 
 

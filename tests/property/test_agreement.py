@@ -21,6 +21,7 @@ from pbft.policy import Policy
 from pbft.types import Digest, ReplicaId, View
 from tests.property.world import N, World
 from tests.support import forge
+from tests.support.intervals import checkpoint_every
 from tests.support.keyring import QuickKeyring
 
 QUESTIONS_MAX = 4
@@ -42,8 +43,7 @@ class Faults(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.patch = pytest.MonkeyPatch()
-        for module in ("checkpoint", "new_view", "policy", "replica", "state"):
-            self.patch.setattr(f"pbft.{module}.CHECKPOINT_INTERVAL", INTERVAL)
+        checkpoint_every(INTERVAL, self.patch)
         self.world = World(self.byzantine, Policy(rotation_slots=2 * INTERVAL))
 
     # --- progress ------------------------------------------------------------------------------
