@@ -470,7 +470,7 @@ class Observation:
         """In a new epoch, to the answer that was drawn before."""
         if round_.drawn is None or not self._context.takes_part:
             return
-        if fault := answer_fault(round_.drawn.answer, self._context.policy):
+        if fault := answer_fault(round_.drawn.answer, self._context.policy, round_.asked):
             answer = abstention(fault, round_.drawn.answer.elapsed_ms)
             self._commit_to(round_, answer, round_.drawn.salt)
             return
