@@ -9,6 +9,7 @@ ahead for the next slots. A slot comes with its quorum of commits and proves its
 not matter who sends it; and so does whoever is no member yet, from the genesis file on.
 """
 
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -37,7 +38,7 @@ from pbft.normal_case import NormalCase
 from pbft.observation import Observation
 from pbft.records import Decided
 from pbft.state import State, after
-from pbft.types import ReplicaId, SequenceNumber
+from pbft.types import U64_MAX, ReplicaId, SequenceNumber
 
 CATCH_UP_SLOTS = 32
 """Slots sent in answer to one `LedgerWanted`; the receiver asks on."""
@@ -94,6 +95,12 @@ class Execution:
         """How often in a row a number was missing that nobody could send."""
         self._asked: ReplicaId | None = None
         """Whom we asked for slots; one at a time is enough."""
+        self._goal = SequenceNumber(0)
+        """How far it says it is."""
+        self._asked_at = SequenceNumber(0)
+        """Where we were then."""
+        self._unhelpful: deque[ReplicaId] = deque()
+        """Asked last, and nothing came: at most f, so that liars can't be the only ones asked."""
         for request in tip.requests:
             history.add(request)
         for open_request in context.state.open_requests:
@@ -168,13 +175,13 @@ class Execution:
     def _announce_to(self, replica: ReplicaId) -> None:
         """How far we are; one that is no member cannot say it, and simply asks."""
         if self._context.me == NOBODY:
-            self._ask(replica)
+            self._ask(replica, SequenceNumber(U64_MAX))
         else:
             self._context.emit(Send(replica, self._height()))
 
     def on_catch_up(self) -> None:
         """From time to time, also when nothing happens: whoever is behind finds out."""
-        self._asked = None
+        self._give_up_asking()
         if self._context.me == NOBODY:
             self._context.broadcast(self._wanted())
         else:
@@ -184,6 +191,15 @@ class Execution:
         if self._gap_seen > GAP_RETRIES_MAX:
             self._gap_seen = 0
             self._on_suspect()
+
+    def _give_up_asking(self) -> None:
+        if self._asked is None:
+            self._unhelpful.clear()
+        elif self._context.applied == self._asked_at:
+            self._unhelpful.append(self._asked)
+            while len(self._unhelpful) > self._context.members.f:
+                self._unhelpful.popleft()
+        self._asked = None
 
     def arm_catch_up(self) -> None:
         behind = self._pending or self._context.applied < self._log.low_watermark
@@ -202,12 +218,12 @@ class Execution:
             self._context.refuse(source, "signature")
             return False
         behind = message.applied > self._context.applied or message.epoch > self._epochs.proven
-        if behind and self._asked is None:
-            self._ask(source)
+        if behind and self._asked is None and source not in self._unhelpful:
+            self._ask(source, message.applied)
         return True
 
-    def _ask(self, replica: ReplicaId) -> None:
-        self._asked = replica
+    def _ask(self, replica: ReplicaId, goal: SequenceNumber) -> None:
+        self._asked, self._goal, self._asked_at = replica, goal, self._context.applied
         self._context.emit(Send(replica, self._wanted()))
 
     def _wanted(self) -> LedgerWanted:
@@ -234,8 +250,12 @@ class Execution:
         self._normal_case.restore_decided(slot)
         before = context.applied
         self.on_decided(slot)
-        if source == self._asked and before // CATCH_UP_SLOTS != context.applied // CATCH_UP_SLOTS:
-            self._ask(source)
+        if source != self._asked:
+            return
+        if context.applied >= self._goal:
+            self._asked = None
+        elif before // CATCH_UP_SLOTS != context.applied // CATCH_UP_SLOTS:
+            self._ask(source, self._goal)
 
     def restore(self, slot: DecidedSlot) -> None:
         """From the log: what the ledger holds already is only remembered as decided."""

@@ -19,6 +19,7 @@ from pbft.measuring import Comparison, Measurements
 from pbft.membership import Renew, endorsements_needed
 from pbft.messages import (
     Accusation,
+    Batch,
     EndorsedChange,
     Endorsement,
     Entry,
@@ -149,7 +150,7 @@ class Judging:
             isinstance(entry, EndorsedChange)
             for slot in self._unapplied()
             if slot.sequence_number < number
-            for entry in slot.batch or ()
+            for entry in _contents(slot)
         )
 
     def subjects_in_slots(self) -> set[object]:
@@ -157,7 +158,7 @@ class Judging:
         return {
             subject_of(entry)
             for slot in self._unapplied()
-            for entry in slot.batch or ()
+            for entry in _contents(slot)
             if not isinstance(entry, Item)
         }
 
@@ -174,7 +175,7 @@ class Judging:
             number_of(item.request.message)
             for slot in self._unapplied()
             if slot is not but
-            for _, item in items(slot.batch or ())
+            for _, item in items(_contents(slot))
         }
 
     # --- measuring -------------------------------------------------------------------------------
@@ -241,6 +242,11 @@ class Judging:
 def number_of(request: Request) -> tuple[ReplicaId, int]:
     """An asker gets one decision for each of its numbers."""
     return request.replica, request.number
+
+
+def _contents(slot: Slot) -> Batch:
+    """What was decided, or else what is proposed."""
+    return slot.decided.batch if slot.decided is not None else slot.batch or ()
 
 
 def subject_of(entry: Entry) -> object:

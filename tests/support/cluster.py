@@ -67,8 +67,8 @@ class Node:
     replica: Replica
     key: int
     """Number of its key (`tests.support.keyring`)."""
-    peers: frozenset[int]
-    """With whom its driver is connected, besides whoever calls."""
+    wanted: frozenset[bytes]
+    """Keys of those with whom its driver is connected, besides whoever calls."""
     log: list[Record] = field(default_factory=list)
     ledger: dict[int, DecidedSlot] = field(default_factory=dict)
     state: State | None = None
@@ -129,13 +129,14 @@ class Cluster:
         self._busy_ms = 0
         """When something other than heights was last sent."""
         self._requests = 0
-        self.nodes = [self._new_node(i, key=i) for i in range(n)]
+        self.nodes = [self._new_node(key=i) for i in range(n)]
         for i in range(n):
             self.put(i, events.Started())
 
-    def _new_node(self, i: int, key: int) -> Node:
+    def _new_node(self, key: int) -> Node:
         """With an empty disk, and the genesis file."""
-        return Node(self._replica(key), key, frozenset(range(self.members.n)) - {i})
+        wanted = frozenset(member.public_key for member in self.members.members)
+        return Node(self._replica(key), key, wanted)
 
     def _replica(self, key: int, records: tuple[Record, ...] = (), tip: Tip = GENESIS) -> Replica:
         configuration = Configuration(NETWORK, public_key(key), self.members, self.policy)
@@ -146,7 +147,7 @@ class Cluster:
     def join(self, key: int | None = None) -> int:
         """Starts a further node, which is no member yet; its number."""
         i = len(self.nodes)
-        self.nodes.append(self._new_node(i, i if key is None else key))
+        self.nodes.append(self._new_node(i if key is None else key))
         self.put(i, events.Started())
         self.connect(i)
         return i
@@ -154,13 +155,21 @@ class Cluster:
     def replace(self, i: int, key: int) -> None:
         """Node i goes on, on another machine with another key."""
         self.crash(i)
-        self.nodes[i] = self._new_node(i, key)
+        self.nodes[i] = self._new_node(key)
         self.put(i, events.Started())
         self.connect(i)
 
+    def peers(self, i: int) -> list[int]:
+        """With whom the driver of node i wants to be connected."""
+        return [
+            other
+            for other, node in enumerate(self.nodes)
+            if other != i and public_key(node.key) in self.nodes[i].wanted
+        ]
+
     def connect(self, i: int) -> None:
         """Connections between node i and its peers come up."""
-        for other in sorted(self.nodes[i].peers):
+        for other in self.peers(i):
             if self.nodes[other].up:
                 self.put(other, events.PeerUp(ReplicaId(i)))
                 self.put(i, events.PeerUp(ReplicaId(other)))
@@ -250,7 +259,7 @@ class Cluster:
                 node.log.append(record)
             case effects.Broadcast(message):
                 node.sent.append(message)
-                for other in sorted(node.peers):
+                for other in self.peers(me):
                     self.deliver(me, ReplicaId(other), message)
             case effects.Send(replica, message):
                 node.sent.append(message)
@@ -289,12 +298,7 @@ class Cluster:
             case effects.ChangeNoted():
                 node.noted.append(effect)
             case effects.MembersChanged(members):
-                keys = {member.public_key for member in members}
-                node.peers = frozenset(
-                    j
-                    for j, other in enumerate(self.nodes)
-                    if j != me and public_key(other.key) in keys
-                )
+                node.wanted = frozenset(member.public_key for member in members)
             case effects.Retired():
                 node.retired = True
             case effects.Report(evidence):
@@ -327,7 +331,7 @@ class Cluster:
         """A new process with the old log and ledger; every connection comes up anew."""
         old = self.nodes[i]
         replica = self._replica(old.key, tuple(old.log), old.tip)
-        new = Node(replica, old.key, old.peers, old.log, old.ledger, old.state)
+        new = Node(replica, old.key, old.wanted, old.log, old.ledger, old.state)
         new.epochs = old.epochs
         new.attempts = old.attempts
         new.final = old.final
@@ -341,7 +345,7 @@ class Cluster:
     def reconnect(self) -> None:
         """Every connection between running replicas breaks and comes up again."""
         for i, j in permutations(range(len(self.nodes)), 2):
-            if j in self.nodes[i].peers and self.nodes[i].up and self.nodes[j].up:
+            if j in self.peers(i) and self.nodes[i].up and self.nodes[j].up:
                 self.put(i, events.PeerUp(ReplicaId(j)))
 
 

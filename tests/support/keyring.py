@@ -1,5 +1,6 @@
 """Ed25519 keys for tests, made from numbers, so that every run signs the same bytes."""
 
+from functools import cache
 from hashlib import blake2b
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -11,10 +12,12 @@ from pbft.messages import SignedMessage
 from pbft.types import ReplicaId
 
 
+@cache
 def private_key(number: int) -> Ed25519PrivateKey:
     return Ed25519PrivateKey.from_private_bytes(number.to_bytes(32, "big"))
 
 
+@cache
 def public_key(number: int) -> bytes:
     return private_key(number).public_key().public_bytes_raw()
 
