@@ -13,7 +13,7 @@ from pbft import digest
 from pbft.checkpoint import Checkpoints
 from pbft.context import NOBODY, Configuration, Context
 from pbft.early import Early
-from pbft.effects import Apply, Compact, Effect, Persist, RecordEpoch, Reply
+from pbft.effects import Apply, Compact, Effect, Persist, RecordEpoch, Rejected, Reply
 from pbft.epochs import Epochs
 from pbft.events import (
     AnswerDeadline,
@@ -91,7 +91,7 @@ from pbft.types import CHECKPOINT_INTERVAL, Epoch, ReplicaId, SequenceNumber, Vi
 from pbft.view_change import ViewChanges
 from pbft.watch import Watch
 
-REPEATED = (Persist, Apply, Reply, RecordEpoch)
+REPEATED = (Persist, Apply, Reply, RecordEpoch, Rejected)
 """Effects of recovery that the driver may have missed."""
 
 FOR_ALL = (DecidedSlot, EpochCertificate, Height, Checkpoint, LedgerWanted, BatchWanted)

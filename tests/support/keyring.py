@@ -42,7 +42,11 @@ class QuickKeyring:
     secret, so that it proves nothing to anyone but the test that hands it out."""
 
     def __init__(self, number: int) -> None:
-        self._secret = number.to_bytes(32, "big")
+        self._secret = self.public_key(number)
+
+    @staticmethod
+    def public_key(number: int) -> bytes:
+        return number.to_bytes(32, "big")
 
     def sign(self, message: SignedMessage) -> bytes:
         return blake2b(signing_bytes(message), key=self._secret).digest()
