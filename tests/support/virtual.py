@@ -9,6 +9,7 @@ what it sends, and makes up accusations, endorsements and proofs.
 import heapq
 import random
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from enum import Enum
 from itertools import permutations
@@ -433,8 +434,8 @@ class Network:
         match draw.randrange(4):
             case 0 if signed:
                 one = draw.choice([*signed, *heard])
-                evidence: Any = Equivocation(one, self._mutant(draw.choice([one, *signed])))
-                return self._readable(Accusation(evidence))
+                other = draw.choice([one, *signed])
+                return self._readable(lambda: Accusation(Equivocation(one, self._mutant(other))))
             case 1 if node.epochs:
                 return self._mutated(draw.choice(node.epochs))
             case 2:
@@ -453,19 +454,15 @@ class Network:
                 return LedgerWanted(SequenceNumber(first), Epoch(proven))
 
     @staticmethod
-    def _readable(message: WireMessage) -> WireMessage:
-        """As it would arrive, or else something harmless."""
+    def _readable(make: Callable[[], Any]) -> WireMessage:
+        """As it would arrive; something harmless if nobody could read it."""
         try:
-            return decode(encode(message))
+            return decode(encode(make()))
         except (Malformed, ValueError, TypeError, AttributeError, OverflowError, KeyError):
             return LedgerWanted(SequenceNumber(1), Epoch(0))
 
     def _mutated(self, message: WireMessage) -> WireMessage:
-        """As it would arrive; the message itself if nobody could read the mutant."""
-        try:
-            return decode(encode(self._mutant(message)))
-        except (Malformed, ValueError, TypeError, AttributeError, OverflowError, KeyError):
-            return message
+        return self._readable(lambda: self._mutant(message))
 
     def _mutant(self, value: Any) -> Any:
         """One part of the value is another, and own signatures around it are made again."""
