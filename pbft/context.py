@@ -6,6 +6,7 @@ from typing import Final, TypeVar
 
 from pbft.effects import Broadcast, Effect, Refused, Report
 from pbft.errors import InvariantViolation
+from pbft.evidence import evidence_fault
 from pbft.item import Rules
 from pbft.keyring import Keyring
 from pbft.membership import Membership
@@ -142,10 +143,14 @@ class Context:
     def refuse(self, source: ReplicaId, reason: str) -> None:
         self._effects.append(Refused(source, reason))
 
-    def report(self, evidence: Evidence) -> None:
-        """Another replica is proven faulty."""
+    def report(self, evidence: Evidence) -> bool:
+        """Another replica is proven faulty; False if this would convince nobody, as when two
+        messages differ because two replicas signed them."""
+        if evidence_fault(evidence, self.rules) is not None:
+            return False
         self._effects.append(Report(evidence))
         self._found.append(evidence)
+        return True
 
     def take_found(self) -> list[Evidence]:
         """Evidence since the last call, to be put before the ledger."""

@@ -55,6 +55,8 @@ class Process:
     honest: bool = True
     replica: Replica | None = None
     policy: Policy = field(default_factory=Policy)
+    memories: int = 1
+    """How often it began to remember what it signed."""
     log: list[Record] = field(default_factory=list)
     ledger: dict[int, DecidedSlot] = field(default_factory=dict)
     state: State | None = None
@@ -106,7 +108,8 @@ class World:
         self.decided: dict[int, Digest] = {}
         self.states: dict[int, State] = {}
         self.slot_of: dict[tuple[RequestId, int], int] = {}
-        self.drawn: dict[tuple[ReplicaId, RequestId, int], Answer] = {}
+        self.drawn: dict[tuple[ReplicaId, RequestId, int], dict[int, Answer]] = {}
+        """One answer to each attempt, for each memory."""
         self.said: dict[tuple[object, ...], object] = {}
         for number in range(len(self.processes)):
             self.start(number)
@@ -146,8 +149,7 @@ class World:
             process.final.clear()
             process.applied.clear()
             process.state = None
-        for key in [key for key in self.drawn if key[0] == process.me]:
-            del self.drawn[key]  # its model may be asked again, in another epoch
+        process.memories += 1
         self.start(number)
 
     def crash(self, number: int) -> None:
@@ -303,7 +305,9 @@ class World:
                 process.asked.append(digest.request_id(record.request.message))
         elif isinstance(record, AnswerDrawn):
             key = process.me, record.request_id, record.attempt
-            assert self.drawn.setdefault(key, record.answer) == record.answer, "asked twice"
+            answers = self.drawn.setdefault(key, {})
+            said = answers.setdefault(process.memories, record.answer)
+            assert said == record.answer, "asked twice"
         elif isinstance(record, Decided):
             self._check_decided(record.slot)
 
@@ -335,7 +339,8 @@ class World:
             for reveal in item.reveals:
                 replica, said = reveal.message.replica, reveal.message.answer
                 if replica != self.byzantine:
-                    assert self.drawn[replica, *key] == said, "words put into a mouth"
+                    answers = self.drawn[replica, *key].values()
+                    assert said in answers, "words put into a mouth"
             said_by = [reveal.message.replica for reveal in item.reveals]
             assert len(set(said_by) - {self.byzantine}) >= 2
             if item.outcome.representative is not None:

@@ -2,7 +2,8 @@
 
 It shares no code with the program: what both accept or refuse alike is not one author's slip. It
 knows a network's facts (`check`), and is naive where the program is clever: cliques are found by
-trying all sets, so that it is for small networks only.
+trying all sets, so that it is for small networks only. It knows questions for text, not those for
+labels, numbers and schemas, whose rules `tests/unit/pbft/test_typed_outcome.py` checks.
 """
 
 import hashlib
@@ -92,7 +93,7 @@ def signed(schema: Any) -> Any:
 HASH = data(32)
 REQUEST = record(
     network=HASH, replica=number, number=number, kind=one_of("text"), prompt=text(16_384),
-    language=text(16), max_tokens=number, timeout_ms=number,
+    language=text(16), max_tokens=number, timeout_ms=number, fields=listed(number, 0),
 )  # fmt: skip
 COMMITMENT = record(
     network=HASH, epoch=number, request_id=HASH, attempt=number, commitment=HASH, replica=number
@@ -103,7 +104,7 @@ SEAL = record(
 )  # fmt: skip
 ANSWER = record(
     text=text(16_384), finish=one_of("stop", "length", "abstained"), model=text(128),
-    output_tokens=number, elapsed_ms=number, note=text(128),
+    output_tokens=number, elapsed_ms=number, note=text(128), values=listed(number, 0),
 )  # fmt: skip
 REVEAL = record(
     network=HASH, epoch=number, request_id=HASH, attempt=number, answer=ANSWER, salt=HASH,
@@ -113,6 +114,7 @@ OUTCOME = record(
     status=one_of("agreed", "agreed_low_confidence", "no_agreement"),
     representative=optional(number), clusters=listed(listed(number, 128), 128),
     agreement_rate_bp=number, confidence_bp=number, distinct_models=number,
+    fields=listed(number, 0),
 )  # fmt: skip
 PAIRS = 128 * 127 // 2
 ITEM = record(
@@ -135,6 +137,7 @@ RANGES = {
     "vote_numerator": (1, 1_000),
     "vote_denominator": (1, 1_000),
     "confidence_threshold_bp": (0, 10_000),
+    "number_tolerance_bp": (0, 10_000),
     "seal_grace_ms": (0, 60_000),
     "reveal_grace_ms": (0, 60_000),
     "view_timeout_ms": (100, 60_000),
@@ -350,7 +353,8 @@ def outcome_of(item: Any, sealed: int, epoch: Epoch) -> dict[str, Any]:
     silent_weight += (sealed - len(item["reveals"])) * (min(positive) if positive else 0)
     if not votes:
         return {"status": "no_agreement", "representative": None, "clusters": [],
-                "agreement_rate_bp": 0, "confidence_bp": 0, "distinct_models": 0}  # fmt: skip
+                "agreement_rate_bp": 0, "confidence_bp": 0, "distinct_models": 0,
+                "fields": []}  # fmt: skip
     all_pairs = combinations(range(len(votes)), 2)
     similar = dict(zip(all_pairs, item["similarities_bp"], strict=True))
     refuted = {(c["first"], c["second"]) for c in item["contradictions"]}
@@ -389,6 +393,7 @@ def outcome_of(item: Any, sealed: int, epoch: Epoch) -> dict[str, Any]:
     confidence = cohesion * (10_000**2 - (10_000 - share) ** 2) // 10_000**2
     agreed = (
         len(best) >= epoch.f + 1
+        and weight_best > 0
         and policy["vote_denominator"] * weight_best >= policy["vote_numerator"] * weight_all
     )
     status = "no_agreement"
@@ -407,6 +412,7 @@ def outcome_of(item: Any, sealed: int, epoch: Epoch) -> dict[str, Any]:
         "agreement_rate_bp": weight_best * 10_000 // max(weight_all, 1),
         "confidence_bp": confidence,
         "distinct_models": len({votes[i][3] for i in best}),
+        "fields": [],
     }
 
 
