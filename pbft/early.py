@@ -58,7 +58,8 @@ class Early:
         context = self._context
         match message:
             case Signed(message=Request()):
-                return not context.takes_part  # but perhaps soon
+                # Not yet a member, or its ledger was lost: it may have been answered long ago.
+                return not context.takes_part or context.applied < self._log.low_watermark
             case Signed(message=AnswerCommitment() | AnswerReveal() | Endorsement() as inner):
                 return inner.epoch > context.epoch
             case Signed(message=Seal() as inner):

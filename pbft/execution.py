@@ -123,6 +123,7 @@ class Execution:
             self._observation.close(request)
             self._history.add(request)
         else:
+            self._history.decide_attempt(request_id, item.attempt + 1)
             self._observation.close_attempt(request_id, item.attempt)
         self._context.emit(Reply(request_id, slot, index, final))
 

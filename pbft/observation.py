@@ -110,10 +110,12 @@ class Observation:
     def on_request(self, source: ReplicaId, signed: Signed[Request]) -> None:
         request = signed.message
         request_id = digest.request_id(request)
-        key = (request_id, self._history.attempts(request_id))
+        key = (request_id, self._history.next_attempt(request_id))
         known = self._rounds.get(*key)
         if self._history.is_decided(request) or (known and known.request):
             return
+        if key[1] > self._history.attempts(request_id):
+            return  # the ledger will ask for it
         if request.replica == self._context.me or not self._context.is_genuine(signed):
             self._context.refuse(source, "signature")
         elif self._request_fault(request, 2 * self._context.policy.requests_in_flight_max):
@@ -368,7 +370,10 @@ class Observation:
         """Goes on from the view-changes' seals. `taken_over`: attempts in slots of the new view."""
         primary = self._context.primary
         for key in chains:
-            if not self._history.is_decided_id(key[0]):
+            if (
+                not self._history.is_decided_id(key[0])
+                and self._history.next_attempt(key[0]) <= key[1]
+            ):
                 self._rounds.open(key, primary)
         for round_ in self._rounds:
             round_.handed_on = round_.proposed = round_.key in taken_over

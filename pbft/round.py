@@ -114,7 +114,7 @@ class Rounds:
         round_ = self.get(request_id, attempt)
         if round_ is not None or self._history.is_decided_id(request_id):
             return round_
-        next_attempt = self._history.attempts(request_id)
+        next_attempt = self._history.next_attempt(request_id)
         # One that was begun goes on, even if the policy allows fewer since.
         attempts_max = max(next_attempt + 1, self._context.policy.attempts_max)
         if not next_attempt <= attempt < attempts_max:

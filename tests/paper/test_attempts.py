@@ -284,6 +284,28 @@ def test_a_second_attempt_waits_for_the_gap() -> None:
     assert [run.attempt for run in solo.got(RunInference)] == [1]
 
 
+def test_a_question_that_comes_again_in_a_gap_is_not_asked_again() -> None:
+    """O4: attempt 0 was answered and is decided in slot 2, while slot 1 is missing. The asker
+    repeats its question: the model is not asked for attempt 0 once more, and attempt 1 begins with
+    slot 1."""
+    solo = Solo(1)
+    question = forge.sign(forge.request(0))
+    request_id = digest.request_id(question.message)
+    solo.hear(question)
+    solo.step(AnswerReady(request_id, 0, answer("Paris"), bytes(32)))
+    openings = tuple(forge.reveal(request_id, i, answer(word)) for i, word in enumerate("abcd"))
+    open_item = forge.item(question.message, openings, (3_000,) * 6)
+    solo.hear(decided(open_item, 2), source=2)
+    solo.hear(question)
+    solo.hear(forge.commitment(openings[3]))
+    assert solo.refusals() == ["attempt"]
+    assert list(solo.replica._observation._rounds) == []
+    null = forge.batch_digest(())
+    solo.hear(DecidedSlot((), tuple(forge.commit(i, null, 1) for i in (0, 2, 3))), source=2)
+    asked = [effect.attempt for effect in solo.all if isinstance(effect, RunInference)]
+    assert asked == [0, 1]
+
+
 def test_a_ledger_with_both_attempts_asks_nobody() -> None:
     """A replica that was away learns of attempt 0 and 1 from the ledger: the round of attempt 1 is
     closed again, and its late answer is dropped."""

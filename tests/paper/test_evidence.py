@@ -1,42 +1,44 @@
 """DESIGN 3 and 5: proof of misbehaviour reaches everybody, stands in the ledger once, and costs the
 accused its weight; nothing else ever does."""
 
-from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from pbft import digest, effects
+from pbft import effects
 from pbft.effects import Broadcast, CompareAnswers, Report
 from pbft.events import AnswersCompared, MotionsDue, TimerFired
-from pbft.evidence import accused, evidence_fault, kind_of, needs_measuring
+from pbft.evidence import accused, evidence_fault, kind_of
 from pbft.membership import ReplaceKey, SetPolicy
 from pbft.messages import (
     Accusation,
     Commit,
-    CommitmentMismatch,
     Equivocation,
     Evidence,
-    FalseItem,
     Item,
     Prepare,
     Proposal,
-    Signed,
     ViewChange,
 )
 from pbft.policy import Policy
 from pbft.reputation import WEIGHT_INITIAL
 from pbft.types import ReplicaId, SequenceNumber
 from tests.support import forge
-from tests.support.cluster import Cluster, answer
+from tests.support.cluster import Cluster
 from tests.support.intervals import checkpoint_every
 from tests.support.keyring import public_key
+from tests.support.proofs import (
+    PROOFS,
+    RULES,
+    SPOILT,
+    false_item,
+    item,
+    spoil,
+)
 from tests.support.solo import Solo
 from tests.support.statements import contradictions
 
 INTERVAL = 4
-RULES = forge.rules(4)
 
 
 @pytest.fixture(autouse=True)
@@ -45,72 +47,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     checkpoint_every(INTERVAL, monkeypatch)
 
 
-# --- what proves something ---------------------------------------------------------------------
-
-ASKED = forge.request(1)
-REQUEST_ID = digest.request_id(ASKED)
-OPENINGS = tuple(forge.reveal(REQUEST_ID, i) for i in range(4))
-COMMITMENTS = tuple(forge.commitment(opening) for opening in OPENINGS)
-OTHER = forge.reveal(REQUEST_ID, 3, answer("Lyon"))
-SEAL = forge.seal(COMMITMENTS)
-TRUE = (9_600,) * 6
-
-
-def item(similarities: tuple[int, ...] = TRUE) -> Item:
-    return forge.item(ASKED, OPENINGS, similarities)
-
-
-def false_item(wrong: Item, **changes: Any) -> FalseItem:
-    """R0 proposed it, second in a batch."""
-    batch = (forge.item(ASKED, OPENINGS[:3], TRUE[:3]), wrong)
-    proposal = forge.proposal(batch, **changes)
-    digests = tuple(digest.entry_digest(entry) for entry in batch)
-    return FalseItem(proposal.pre_prepare, digests, 1, wrong)
-
-
-LIE = replace(item(), outcome=replace(item().outcome, confidence_bp=1))
-FAR = item((9_600, 9_600, 9_600, 9_600, 9_600, 8_900))
-
-PROOFS: dict[str, Evidence] = {
-    "commitment": Equivocation(COMMITMENTS[3], forge.commitment(OTHER)),
-    "seal": Equivocation(SEAL, forge.seal(COMMITMENTS[:3])),
-    "pre-prepare": Equivocation(forge.pre_prepare(forge.D1), forge.pre_prepare(forge.D2)),
-    "prepare": Equivocation(forge.prepare(3, forge.D1), forge.prepare(3, forge.D2)),
-    "commit": Equivocation(forge.commit(3, forge.D1), forge.commit(3, forge.D2)),
-    "mismatch": CommitmentMismatch(COMMITMENTS[3], forge.sign(OTHER)),
-    "false outcome": false_item(LIE),
-}
-ACCUSED = {"seal": 0, "pre-prepare": 0, "false outcome": 0}
-
-
-@pytest.mark.parametrize("name", PROOFS)
-def test_each_kind_of_evidence_proves_itself(name: str) -> None:
-    """Two signatures that exclude each other, an answer that was not the promised one, an item that
-    is wrong in itself: whoever knows the key sees it, and whom it is against."""
-    evidence = PROOFS[name]
-    assert evidence_fault(evidence, RULES) is None
-    assert accused(evidence) == ACCUSED.get(name, 3)
-    assert kind_of(evidence) in {"equivocation", "commitment-mismatch", "false-item"}
-    assert not needs_measuring(evidence, RULES)
-
-
-def spoil(change: Callable[[Any], Any], name: str) -> Evidence:
-    evidence = PROOFS[name]
-    if isinstance(evidence, Equivocation):
-        return replace(evidence, second=change(evidence.second))
-    if isinstance(evidence, CommitmentMismatch):
-        return replace(evidence, reveal=change(evidence.reveal))
-    return replace(evidence, pre_prepare=change(evidence.pre_prepare))
-
-
-SPOILT: dict[str, Callable[[Signed[Any]], Signed[Any]]] = {
-    "forged": lambda signed: forge.sign_as(2, signed.message),
-    "another network": lambda signed: forge.resign(signed, network=bytes(32)),
-    "another epoch": lambda signed: forge.resign(signed, epoch=7),
-    "another replica": lambda signed: forge.resign(signed, replica=ReplicaId(2)),
-    "a stranger": lambda signed: forge.sign_as(9, replace(signed.message, replica=ReplicaId(9))),
-    "no signature": lambda signed: replace(signed, signature=bytes(64)),
-}
+# --- on its way to the ledger ------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("how", SPOILT)
@@ -129,47 +66,6 @@ def test_forged_foreign_and_stale_evidence_proves_nothing(name: str, how: str) -
     solo.hear(Accusation(PROOFS[name]), source=2)
     assert solo.refusals() == []
     assert len(solo.replica._motions._evidence) == 1
-
-
-def test_two_equal_messages_prove_nothing() -> None:
-    """Nor do two of different slots, views, requests or numbers: those may differ."""
-    one = forge.prepare(3, forge.D1)
-    others = [
-        one,
-        forge.prepare(3, forge.D2, number=2),
-        forge.prepare(3, forge.D2, view=1),
-        forge.commit(3, forge.D2),
-    ]
-    for other in others:
-        assert evidence_fault(Equivocation(one, other), RULES) == "evidence"
-    elsewhere = forge.reveal(digest.request_id(forge.request(2)), 3)
-    assert evidence_fault(
-        Equivocation(COMMITMENTS[3], forge.commitment(elsewhere)), RULES
-    ) == "evidence"  # fmt: skip
-    second = forge.seal((COMMITMENTS[3],), (forge.seal(COMMITMENTS[:3]),))
-    assert evidence_fault(Equivocation(SEAL, second), RULES) == "evidence"
-    assert evidence_fault(
-        CommitmentMismatch(COMMITMENTS[3], forge.sign(OPENINGS[3])), RULES
-    ) == "evidence"  # fmt: skip
-
-
-def test_a_false_item_must_be_the_one_that_was_signed() -> None:
-    """Of another batch, another place or another view's primary it is no evidence."""
-    right = false_item(LIE)
-    assert isinstance(right, FalseItem)
-    for wrong in [
-        replace(right, index=0),
-        replace(right, index=2),
-        replace(right, index=2**64 - 1),
-        replace(right, entry_digests=right.entry_digests[::-1]),
-        replace(right, entry_digests=()),
-        replace(right, item=item()),
-        false_item(LIE, view=1),
-    ]:
-        assert evidence_fault(wrong, RULES) == "evidence"
-
-
-# --- on its way to the ledger ------------------------------------------------------------------
 
 
 def weights(cluster: Cluster) -> list[list[int]]:

@@ -233,7 +233,7 @@ SCENARIOS: dict[str, Callable[[int, int], None]] = {
 SEEDS = [
     *[("crashes", 4, seed) for seed in range(16)],
     *[("dead", 4, seed) for seed in range(6)],
-    *[("byzantine", 4, seed) for seed in range(16)],
+    *[("byzantine", 4, seed) for seed in (*range(16), 328)],
     *[("busy", 4, seed) for seed in range(1)],
     *[("crashes", 7, 100), ("crashes", 7, 101), ("dead", 7, 102)],
     *[("byzantine", 7, 103), ("byzantine", 7, 104)],
