@@ -14,6 +14,7 @@ from pbft.errors import Malformed
 from pbft.fields import fields_fault, values_fault
 from pbft.keyring import Verifier
 from pbft.membership import Membership
+from pbft.memo import remembered
 from pbft.messages import (
     Answer,
     AnswerCommitment,
@@ -105,6 +106,7 @@ def opens(reveal: AnswerReveal, commitment: AnswerCommitment) -> bool:
     )
 
 
+@remembered
 def commitment_of(reveal: AnswerReveal) -> bytes:
     return digest.commitment(
         network=reveal.network,
