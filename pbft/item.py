@@ -14,7 +14,6 @@ from pbft.errors import Malformed
 from pbft.fields import fields_fault, values_fault
 from pbft.keyring import Verifier
 from pbft.membership import Membership
-from pbft.memo import remembered
 from pbft.messages import (
     Answer,
     AnswerCommitment,
@@ -106,7 +105,6 @@ def opens(reveal: AnswerReveal, commitment: AnswerCommitment) -> bool:
     )
 
 
-@remembered
 def commitment_of(reveal: AnswerReveal) -> bytes:
     return digest.commitment(
         network=reveal.network,
