@@ -57,6 +57,11 @@ class Round:
     """Whose reveals were here when the grace was over, and were passed on to the primary."""
     owed: frozenset[ReplicaId] = frozenset()
     """Whose reveals the primary must include by now."""
+    _fitting: dict[
+        ReplicaId,
+        tuple[Signed[AnswerReveal], Signed[AnswerCommitment], Signed[Request] | None, bool],
+    ] = field(default_factory=dict)
+    """Results of `_fits`."""
 
     @property
     def key(self) -> tuple[RequestId, int]:
@@ -77,10 +82,26 @@ class Round:
         return [
             self.reveals[replica]
             for replica in sorted(self.reveals)
-            if replica in sealed
-            and opens(self.reveals[replica].message, sealed[replica].message)
-            and not (self.asked and values_fault(self.asked, self.reveals[replica].message.answer))
+            if replica in sealed and self._fits(self.reveals[replica], sealed[replica])
         ]
+
+    def _fits(self, reveal: Signed[AnswerReveal], commitment: Signed[AnswerCommitment]) -> bool:
+        """Whether the reveal opens the commitment and answers what was asked. Asked again with
+        every message of the round, so that the result for the same objects is kept."""
+        replica = commitment.message.replica
+        known = self._fitting.get(replica)
+        if (
+            known is not None
+            and known[0] is reveal
+            and known[1] is commitment
+            and known[2] is self.request
+        ):
+            return known[3]
+        fits = opens(reveal.message, commitment.message) and not (
+            self.asked and values_fault(self.asked, reveal.message.answer)
+        )
+        self._fitting[replica] = (reveal, commitment, self.request, fits)
+        return fits
 
 
 class Rounds:
