@@ -133,7 +133,7 @@ class Governance:
                 return f"{self._roster.name(replica)} gets the key {public_key.hex()[:16]}…"
             case SetPolicy(policy):
                 return f"the policy changes: {_difference(self._replica.state.policy, policy)}"
-            case Renew(replica):
+            case Renew(replica, _):
                 return f"a new epoch for {self._roster.name(replica)}, which lost its log"
 
     # --- changing ------------------------------------------------------------------------------

@@ -277,6 +277,8 @@ class Queries:
         attempts, final = self._attempts(request_id)
         if not final:
             if state is None:
+                # While the models load, the log is not read back yet: it may be in there.
+                self._models_or_refuse()
                 raise _not_found(request_id)
             return {
                 "request_id": request_id.hex(),

@@ -7,6 +7,7 @@ flushed at every decision; its entries are chained by hashes.
 
 import fcntl
 import os
+import secrets
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -108,8 +109,9 @@ class RecordLog:
         if self._path.stat().st_size > len(self._prefix):
             # A second name first: at no instant is there no log at all.
             os.link(self._path, aside)
-        self.replace([Forgot()])
-        return Recovered((Forgot(),), 0, lost=what)
+        forgot = Forgot(secrets.token_bytes(32))
+        self.replace([forgot])
+        return Recovered((forgot,), 0, lost=what)
 
     def _recover(self, height: int) -> Recovered:
         data = self._path.read_bytes()

@@ -38,7 +38,7 @@ class Checkpoints:
         context = self._context
         if state.applied % CHECKPOINT_INTERVAL or not context.takes_part:
             return None
-        checkpoint = context.sign(
+        return context.sign(
             Checkpoint(
                 network=context.network,
                 epoch=context.epoch,
@@ -47,8 +47,6 @@ class Checkpoints:
                 replica=context.me,
             )
         )
-        context.broadcast(checkpoint)
-        return checkpoint
 
     def begin_epoch(self, start: SequenceNumber) -> dict[ReplicaId, Signed[Checkpoint]]:
         """The checkpoint at the start of an epoch is where everybody in it begins, and needs no

@@ -6,6 +6,7 @@ from typing import Final, TypeVar
 
 from pbft.effects import Broadcast, Effect, Refused, Report
 from pbft.errors import InvariantViolation
+from pbft.evidence import evidence_fault
 from pbft.item import Rules
 from pbft.keyring import Keyring
 from pbft.membership import Membership
@@ -53,8 +54,8 @@ class Context:
         """Whether the view was entered; between two views nobody leads or votes."""
         self.recovering = True
         """The log is read back: nothing may be decided anew yet."""
-        self.forgetful = False
-        """This replica does not know what it signed in this epoch, and signs nothing more in it."""
+        self.forgotten: bytes | None = None
+        """The salt of `records.Forgot`, if this replica does not know what it signed."""
         self.away: set[ReplicaId] = set()
         """Members to whom there is no connection."""
         self.taken_over = SequenceNumber(0)
@@ -95,6 +96,18 @@ class Context:
         return self.members.primary(self.view)
 
     @property
+    def forgetful(self) -> bool:
+        """This replica does not know what it signed in this epoch, and signs nothing more in it but
+        the wish for another."""
+        return self.forgotten is not None
+
+    def remember(self) -> None:
+        """An epoch that began through our own renewal ends what we forgot before."""
+        standing = self.state.standing(self.me)
+        if standing is not None and standing.renewal == self.forgotten:
+            self.forgotten = None
+
+    @property
     def takes_part(self) -> bool:
         """Whether this replica may sign anything about answers and slots."""
         return self.me != NOBODY and not self.forgetful
@@ -130,10 +143,14 @@ class Context:
     def refuse(self, source: ReplicaId, reason: str) -> None:
         self._effects.append(Refused(source, reason))
 
-    def report(self, evidence: Evidence) -> None:
-        """Another replica is proven faulty."""
+    def report(self, evidence: Evidence) -> bool:
+        """Another replica is proven faulty; False if this would convince nobody, as when two
+        messages differ because two replicas signed them."""
+        if evidence_fault(evidence, self.rules) is not None:
+            return False
         self._effects.append(Report(evidence))
         self._found.append(evidence)
+        return True
 
     def take_found(self) -> list[Evidence]:
         """Evidence since the last call, to be put before the ledger."""

@@ -6,7 +6,6 @@ import cbor2
 
 from pbft.codec import encode_value, signing_bytes, to_plain
 from pbft.membership import Membership
-from pbft.memo import remembered
 from pbft.messages import Answer, Batch, EndorsedChange, Entry, Item, Request, Seal
 from pbft.policy import Policy
 from pbft.types import Digest, ReplicaId, RequestId
@@ -14,7 +13,6 @@ from pbft.types import Digest, ReplicaId, RequestId
 DIGEST_ZERO = Digest(bytes(32))
 
 
-@remembered
 def request_id(request: Request) -> RequestId:
     """Binds the contents: another question, or another asker, has another id."""
     return RequestId(_hash(b"qnode/1 request", signing_bytes(request)))
@@ -35,17 +33,14 @@ def commitment(
     return Digest(_hash(b"qnode/1 answer commitment", cbor2.dumps(body)))
 
 
-@remembered
 def answer_digest(answer: Answer) -> Digest:
     return Digest(_hash(b"qnode/1 answer", encode_value(answer)))
 
 
-@remembered
 def seal_digest(seal: Seal) -> Digest:
     return Digest(_hash(b"qnode/1 seal", signing_bytes(seal)))
 
 
-@remembered
 def item_digest(item: Item) -> Digest:
     return Digest(_hash(b"qnode/1 item", encode_value(item)))
 

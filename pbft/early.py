@@ -16,6 +16,7 @@ from pbft.messages import (
     Endorsement,
     Prepare,
     Proposal,
+    Request,
     Seal,
     Signed,
     SlotVote,
@@ -56,6 +57,9 @@ class Early:
     def _is_early(self, message: WireMessage) -> bool:
         context = self._context
         match message:
+            case Signed(message=Request()):
+                # Not yet a member, or its ledger was lost: it may have been answered long ago.
+                return not context.takes_part or context.applied < self._log.low_watermark
             case Signed(message=AnswerCommitment() | AnswerReveal() | Endorsement() as inner):
                 return inner.epoch > context.epoch
             case Signed(message=Seal() as inner):

@@ -23,6 +23,7 @@ from pbft.membership import Member, Membership
 from pbft.messages import Checkpoint, EpochCertificate, Signed
 from pbft.policy import Policy
 from pbft.records import EpochEnded
+from pbft.state import State
 from pbft.types import Digest, Epoch, ReplicaId
 
 
@@ -68,27 +69,40 @@ class Epochs:
     def proven(self) -> Epoch:
         return self._proven[0].epoch
 
+    def end(self, state: State, checkpoint: Signed[Checkpoint]) -> None:
+        """Our checkpoint ends the epoch, and `state` begins the next. On disk before the ledger is
+        there: afterwards nobody could tell any more who the old members were."""
+        ended = EpochEnded(
+            checkpoint,
+            self._context.members,
+            state.membership,
+            state.policy,
+            Digest(state.rest_digest),
+        )
+        self._context.emit(Persist(ended))
+        self.restore(ended)
+
     def begin(self, old: Membership, votes: dict[ReplicaId, Signed[Checkpoint]]) -> None:
         """The context holds the first state of a new epoch. `votes` are the checkpoints of the old
-        one at its end that are here already, ours among them if we were a member. The certificate
-        may be here already too, from a peer who was quicker: then there is nothing to gather."""
-        context = self._context
-        me = old.replica_of(context.configuration.public_key)
-        self._left = self._left or me is not None
-        if me in votes and old.epoch >= self.proven:
-            state = context.state
-            ended = EpochEnded(
-                votes[me], old, state.membership, state.policy, Digest(state.rest_digest)
-            )
-            context.emit(Persist(ended))
-            self.restore(ended)
+        one at its end that are here already."""
+        self._left = (
+            self._left or old.replica_of(self._context.configuration.public_key) is not None
+        )
+        ended = self._ended.get(old.epoch)
+        if ended is not None:
             self._votes[old.epoch].update(
                 (replica, vote)
                 for replica, vote in votes.items()
-                if vote.message.state == votes[me].message.state
+                if vote.message.state == ended.checkpoint.message.state
             )
         self._certify()
         self.announce()
+
+    def resume(self) -> None:
+        """Recovery is over."""
+        self._certify()
+        if self._context.epoch:
+            self.announce()
 
     def on_checkpoint(self, source: ReplicaId, signed: Signed[Checkpoint]) -> None:
         """Of an ended epoch, at its end."""
@@ -160,7 +174,9 @@ class Epochs:
 
     def restore(self, ended: EpochEnded) -> None:
         checkpoint = ended.checkpoint.message
-        if checkpoint.epoch >= self.proven:
+        key = self._context.configuration.public_key
+        self._left = self._left or ended.membership.replica_of(key) is not None
+        if checkpoint.epoch >= self.proven:  # else others have proven it already
             self._ended[checkpoint.epoch] = ended
             self._votes[checkpoint.epoch] = {checkpoint.replica: ended.checkpoint}
 

@@ -9,6 +9,7 @@ ahead for the next slots. A slot comes with its quorum of commits and proves its
 not matter who sends it; and so does whoever is no member yet, from the genesis file on.
 """
 
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -24,7 +25,6 @@ from pbft.history import History
 from pbft.item import is_final
 from pbft.log import MessageLog
 from pbft.messages import (
-    Checkpoint,
     DecidedSlot,
     EpochCertificate,
     Height,
@@ -38,7 +38,7 @@ from pbft.normal_case import NormalCase
 from pbft.observation import Observation
 from pbft.records import Decided
 from pbft.state import State, after
-from pbft.types import ReplicaId, SequenceNumber
+from pbft.types import U64_MAX, ReplicaId, SequenceNumber
 
 CATCH_UP_SLOTS = 32
 """Slots sent in answer to one `LedgerWanted`; the receiver asks on."""
@@ -65,8 +65,7 @@ class Tip:
 class Execution:
     """The end of the pipeline: decided slots by sequence number, applied as far as they reach.
 
-    `on_epoch` is called with the state in which a new epoch begins, and our checkpoint there,
-    before anything else of that epoch.
+    `on_epoch` is called with the state in which a new epoch begins, before anything else of it.
     """
 
     def __init__(
@@ -80,7 +79,7 @@ class Execution:
         history: History,
         tip: Tip,
         on_suspect: Callable[[], None],
-        on_epoch: Callable[[State, Signed[Checkpoint] | None], None],
+        on_epoch: Callable[[State], None],
     ) -> None:
         self._context = context
         self._log = log
@@ -96,6 +95,12 @@ class Execution:
         """How often in a row a number was missing that nobody could send."""
         self._asked: ReplicaId | None = None
         """Whom we asked for slots; one at a time is enough."""
+        self._goal = SequenceNumber(0)
+        """How far it says it is."""
+        self._asked_at = SequenceNumber(0)
+        """Where we were then."""
+        self._unhelpful: deque[ReplicaId] = deque()
+        """Asked last, and nothing came: at most f, so that liars can't be the only ones asked."""
         for request in tip.requests:
             history.add(request)
         for open_request in context.state.open_requests:
@@ -114,36 +119,45 @@ class Execution:
         request = item.request.message
         request_id = digest.request_id(request)
         final = is_final(item, self._context.policy)
-        # Slots may be decided in any order: a later attempt may be under way, or decided. Its
-        # answer was committed to, and asking the model again would give another.
-        overtaken = (
-            self._history.is_decided_id(request_id)
-            or self._history.attempts(request_id) > item.attempt
-        )
-        if final or not overtaken:
-            self._observation.close(request)
         if final:
+            self._observation.close(request)
             self._history.add(request)
+        else:
+            self._history.decide_attempt(request_id, item.attempt + 1)
+            self._observation.close_attempt(request_id, item.attempt)
         self._context.emit(Reply(request_id, slot, index, final))
-        if not final and not overtaken:
-            self._history.add_attempt(request_id, item.attempt + 1)
-            self._observation.try_again(item.request, item.attempt + 1)
 
     def _apply(self) -> None:
         context = self._context
         while slot := self._pending.pop(SequenceNumber(context.applied + 1), None):
             self._gap_seen = 0
             state = after(context.state, slot)
-            context.emit(Apply(state.applied, slot, state))
+            self._try_again(slot, state)
             checkpoint = self._checkpoints.make(state)
-            if state.membership.epoch != context.epoch:
+            ends = state.membership.epoch != context.epoch
+            if ends and checkpoint is not None:
+                self._epochs.end(state, checkpoint)
+            context.emit(Apply(state.applied, slot, state))
+            if checkpoint is not None:
+                context.broadcast(checkpoint)
+            if ends:
                 # Whatever is pending beyond was not decided in this epoch.
                 self._pending.clear()
-                self._on_epoch(state, checkpoint)
+                self._on_epoch(state)
                 return
             context.take_state(state)
             if checkpoint is not None:
                 self._checkpoints.add(checkpoint)
+
+    def _try_again(self, slot: DecidedSlot, state: State) -> None:
+        """Further attempts come in the ledger's order, so that no attempt stands before the one
+        that it follows, and all replicas count the same."""
+        for _, item in items(slot.batch):
+            request_id = digest.request_id(item.request.message)
+            attempts = state.attempts(request_id)
+            if attempts == item.attempt + 1 and not self._history.is_decided_id(request_id):
+                self._history.add_attempt(request_id, attempts)
+                self._observation.try_again(item.request, attempts)
 
     # --- catching up ---------------------------------------------------------------------------
 
@@ -158,17 +172,18 @@ class Execution:
     def on_peer_down(self, replica: ReplicaId) -> None:
         if self._asked == replica:
             self._asked = None
+            self._unhelpful.clear()
 
     def _announce_to(self, replica: ReplicaId) -> None:
         """How far we are; one that is no member cannot say it, and simply asks."""
         if self._context.me == NOBODY:
-            self._ask(replica)
+            self._ask(replica, SequenceNumber(U64_MAX))
         else:
             self._context.emit(Send(replica, self._height()))
 
     def on_catch_up(self) -> None:
         """From time to time, also when nothing happens: whoever is behind finds out."""
-        self._asked = None
+        self._give_up_asking()
         if self._context.me == NOBODY:
             self._context.broadcast(self._wanted())
         else:
@@ -178,6 +193,15 @@ class Execution:
         if self._gap_seen > GAP_RETRIES_MAX:
             self._gap_seen = 0
             self._on_suspect()
+
+    def _give_up_asking(self) -> None:
+        if self._asked is None:
+            self._unhelpful.clear()
+        elif self._context.applied == self._asked_at:
+            self._unhelpful.append(self._asked)
+            while len(self._unhelpful) > self._context.members.f:
+                self._unhelpful.popleft()
+        self._asked = None
 
     def arm_catch_up(self) -> None:
         behind = self._pending or self._context.applied < self._log.low_watermark
@@ -196,12 +220,12 @@ class Execution:
             self._context.refuse(source, "signature")
             return False
         behind = message.applied > self._context.applied or message.epoch > self._epochs.proven
-        if behind and self._asked is None:
-            self._ask(source)
+        if behind and self._asked is None and source not in self._unhelpful:
+            self._ask(source, message.applied)
         return True
 
-    def _ask(self, replica: ReplicaId) -> None:
-        self._asked = replica
+    def _ask(self, replica: ReplicaId, goal: SequenceNumber) -> None:
+        self._asked, self._goal, self._asked_at = replica, goal, self._context.applied
         self._context.emit(Send(replica, self._wanted()))
 
     def _wanted(self) -> LedgerWanted:
@@ -228,8 +252,12 @@ class Execution:
         self._normal_case.restore_decided(slot)
         before = context.applied
         self.on_decided(slot)
-        if source == self._asked and before // CATCH_UP_SLOTS != context.applied // CATCH_UP_SLOTS:
-            self._ask(source)
+        if source != self._asked:
+            return
+        if context.applied >= self._goal:
+            self._asked = None
+        elif before // CATCH_UP_SLOTS != context.applied // CATCH_UP_SLOTS:
+            self._ask(source, self._goal)
 
     def restore(self, slot: DecidedSlot) -> None:
         """From the log: what the ledger holds already is only remembered as decided."""
@@ -241,6 +269,9 @@ class Execution:
             self._normal_case.restore_decided(slot)
         for _, item in items(slot.batch):
             # Its attempts are in the state, and whether it is done with.
+            request = item.request.message
             if is_final(item, self._context.policy):
-                self._history.add(item.request.message)
-                self._observation.close(item.request.message)
+                self._history.add(request)
+                self._observation.close(request)
+            else:
+                self._observation.close_attempt(digest.request_id(request), item.attempt)

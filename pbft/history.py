@@ -19,10 +19,13 @@ class History:
         self._decided: dict[ReplicaId, OrderedDict[int, RequestId]] = {}
         self._ids: set[RequestId] = set()
         self._attempts: dict[RequestId, int] = {}
+        self._decided_attempts: dict[RequestId, int] = {}
+        """The same, with those in slots that are not applied."""
 
     def add(self, request: Request) -> None:
         request_id = digest.request_id(request)
         self._attempts.pop(request_id, None)
+        self._decided_attempts.pop(request_id, None)
         decided = self._decided.setdefault(request.replica, OrderedDict())
         self._ids.discard(decided.get(request.number, request_id))
         decided[request.number] = request_id
@@ -35,8 +38,16 @@ class History:
         """So many attempts are decided, and another one follows."""
         self._attempts[request_id] = max(attempts, self.attempts(request_id))
 
+    def decide_attempt(self, request_id: RequestId, attempts: int) -> None:
+        """So many attempts are decided; another one follows when the ledger has come so far."""
+        self._decided_attempts[request_id] = max(attempts, self.next_attempt(request_id))
+
+    def next_attempt(self, request_id: RequestId) -> int:
+        """The next one that is undecided."""
+        return max(self._decided_attempts.get(request_id, 0), self.attempts(request_id))
+
     def attempts(self, request_id: RequestId) -> int:
-        """How many attempts at an open request are decided."""
+        """How many attempts at an open request are in the ledger."""
         return self._attempts.get(request_id, 0)
 
     def is_decided(self, request: Request) -> bool:

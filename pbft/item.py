@@ -14,7 +14,6 @@ from pbft.errors import Malformed
 from pbft.fields import fields_fault, values_fault
 from pbft.keyring import Verifier
 from pbft.membership import Membership
-from pbft.memo import remembered
 from pbft.messages import (
     Answer,
     AnswerCommitment,
@@ -29,7 +28,7 @@ from pbft.messages import (
 from pbft.outcome import Outcome, Status, Vote, decide, pair_count
 from pbft.policy import Policy
 from pbft.typed_outcome import decide_fields
-from pbft.types import FULL_BP, ReplicaId, RequestId
+from pbft.types import ATTEMPTS_MAX, FULL_BP, ReplicaId, RequestId
 
 Sealed = Mapping[ReplicaId, Signed[AnswerCommitment]]
 
@@ -106,7 +105,6 @@ def opens(reveal: AnswerReveal, commitment: AnswerCommitment) -> bool:
     )
 
 
-@remembered
 def commitment_of(reveal: AnswerReveal) -> bytes:
     return digest.commitment(
         network=reveal.network,
@@ -174,7 +172,8 @@ def check_item(item: Item, rules: Rules) -> RequestId:
         raise WrongItem("signature", "The signature of the request is wrong.")
     if fault := request_fault(request, rules.policy):
         raise WrongItem("request", fault)
-    if item.attempt >= rules.policy.attempts_max:
+    if item.attempt >= ATTEMPTS_MAX:
+        # The policy counts when an attempt is begun, and may have changed since.
         raise WrongItem("attempt", "The request was put to the models too often.")
     request_id = digest.request_id(request)
     if not item.seals:

@@ -16,9 +16,10 @@ from pbft.history import History
 from pbft.item import WrongItem, check_item
 from pbft.log import MessageLog, Slot
 from pbft.measuring import Comparison, Measurements
-from pbft.membership import endorsements_needed
+from pbft.membership import Renew, endorsements_needed
 from pbft.messages import (
     Accusation,
+    Batch,
     EndorsedChange,
     Endorsement,
     Entry,
@@ -88,7 +89,7 @@ class Judging:
                     return "change-twice"
                 return self.change_fault(entry)
             case Accusation(evidence):
-                if self._context.weight(accused(evidence)) == 0:
+                if not self._context.state.may_be_accused(accused(evidence)):
                     return "accusation-twice"
                 return evidence_fault(evidence, self._context.rules)
 
@@ -134,6 +135,8 @@ class Judging:
             return "endorsements"
         if len(replicas) < endorsements_needed(entry.change, context.members):
             return "endorsements"
+        if isinstance(entry.change, Renew) and replicas != [entry.change.replica]:
+            return "endorsements"  # nobody else can tell what it remembers
         if any(not context.is_genuine(signed) for signed in endorsements(context, entry)):
             return "signature"
         return None
@@ -147,7 +150,7 @@ class Judging:
             isinstance(entry, EndorsedChange)
             for slot in self._unapplied()
             if slot.sequence_number < number
-            for entry in slot.batch or ()
+            for entry in _contents(slot)
         )
 
     def subjects_in_slots(self) -> set[object]:
@@ -155,7 +158,7 @@ class Judging:
         return {
             subject_of(entry)
             for slot in self._unapplied()
-            for entry in slot.batch or ()
+            for entry in _contents(slot)
             if not isinstance(entry, Item)
         }
 
@@ -167,12 +170,12 @@ class Judging:
         ]
 
     def numbers_in_slots(self, but: Slot | None = None) -> set[tuple[ReplicaId, int]]:
-        """Askers and numbers of all requests in undecided slots."""
+        """Askers and numbers of all requests in slots that are not applied."""
         return {
             number_of(item.request.message)
-            for slot in self._log
-            if slot is not but and slot.decided is None and not slot.refused
-            for _, item in items(slot.batch or ())
+            for slot in self._unapplied()
+            if slot is not but
+            for _, item in items(_contents(slot))
         }
 
     # --- measuring -------------------------------------------------------------------------------
@@ -239,6 +242,11 @@ class Judging:
 def number_of(request: Request) -> tuple[ReplicaId, int]:
     """An asker gets one decision for each of its numbers."""
     return request.replica, request.number
+
+
+def _contents(slot: Slot) -> Batch:
+    """What was decided, or else what is proposed."""
+    return slot.decided.batch if slot.decided is not None else slot.batch or ()
 
 
 def subject_of(entry: Entry) -> object:

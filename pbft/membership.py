@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Annotated
 
 from pbft.policy import Policy
-from pbft.schema import AtMost, PublicKey
+from pbft.schema import AtMost, Hash, PublicKey
 from pbft.types import (
     ADDRESS_BYTES_MAX,
     ADDRESSES_MAX,
@@ -127,6 +127,8 @@ class Renew:
     may take part again. Needs no endorsement but its own."""
 
     replica: ReplicaId
+    salt: Hash
+    """Of `records.Forgot`: an earlier renewal is none of what was forgotten since."""
 
 
 Change = Join | Leave | ReplaceKey | SetPolicy | Renew
@@ -143,9 +145,11 @@ def change_fault(change: Change, membership: Membership, policy: Policy) -> str 
                 return f"There are {membership.n} members; more than {MEMBERS_MAX} cannot be."
             if public_key in keys:
                 return "A member has that key already."
-            if not name or name in {member.name for member in membership.members}:
+            if not name:
+                return "The new member needs a name."
+            if name in {member.name for member in membership.members}:
                 return f"A member is called {name!r} already; choose another name."
-        case Leave(replica) | ReplaceKey(replica, _) | Renew(replica) if (
+        case Leave(replica) | ReplaceKey(replica, _) | Renew(replica, _) if (
             membership.member(replica) is None
         ):
             return f"Nobody is member {replica}."

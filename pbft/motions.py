@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 from pbft import digest
 from pbft.codec import encode_value
-from pbft.context import Context
+from pbft.context import NOBODY, Context
 from pbft.effects import ArmTimer, CancelTimer, ChangeNoted, Persist, Send
 from pbft.events import MotionsDue
 from pbft.evidence import accused, evidence_fault, needs_measuring
@@ -122,8 +122,9 @@ class Motions:
 
     def ask_for_renewal(self) -> None:
         """We forgot what we signed in this epoch: only a new one lets us in again."""
-        if self._context.forgetful and self._context.me in self._context.members.replicas:
-            self._sign(Renew(self._context.me))
+        context = self._context
+        if context.forgotten is not None and context.me != NOBODY:
+            self._sign(Renew(context.me, context.forgotten))
 
     def _keep(self, signed: Signed[Endorsement]) -> None:
         message = signed.message
@@ -164,7 +165,7 @@ class Motions:
         replica = accused(evidence)
         return (
             replica not in self._evidence
-            and self._context.weight(replica) > 0
+            and self._context.state.may_be_accused(replica)
             and len(encode_value(evidence, Evidence)) <= EVIDENCE_BYTES_MAX
         )
 
@@ -217,7 +218,8 @@ class Motions:
         return ripe[:1]
 
     def _accusations(self) -> list[Accusation]:
-        for replica in [r for r in self._evidence if self._context.weight(r) == 0]:
+        state = self._context.state
+        for replica in [r for r in self._evidence if not state.may_be_accused(r)]:
             del self._evidence[replica]
         return [Accusation(self._evidence[replica]) for replica in sorted(self._evidence)]
 
@@ -228,7 +230,7 @@ class Motions:
             context.active
             and context.takes_part
             and not context.recovering
-            and (context.state.pending is not None or bool(self.ready()))
+            and (context.state.pending is not None or any(map(self._is_owed, self.ready())))
         )
         if due and not self._armed:
             self._helped = False
@@ -236,6 +238,12 @@ class Motions:
         elif self._armed and not due:
             context.emit(CancelTimer(MotionsDue()))
         self._armed = due
+
+    def _is_owed(self, entry: Entry) -> bool:
+        """Whether every honest primary must see it as we do: others may measure less."""
+        return not (
+            isinstance(entry, Accusation) and needs_measuring(entry.evidence, self._context.rules)
+        )
 
     def on_due(self) -> None:
         if not self._armed or self._context.leads:
@@ -269,7 +277,7 @@ class Motions:
         self._evidence = {
             replica: evidence
             for replica, evidence in self._evidence.items()
-            if self._context.weight(replica) > 0
+            if self._context.state.may_be_accused(replica)
             and evidence_fault(evidence, self._context.rules) is None
         }
 

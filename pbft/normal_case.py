@@ -40,7 +40,8 @@ from pbft.motions import Motions
 from pbft.observation import Observation
 from pbft.proposing import Proposing
 from pbft.records import Decided, Prepared, ProposalAccepted
-from pbft.types import ReplicaId, RequestId
+from pbft.round import RoundKey
+from pbft.types import ReplicaId
 
 FETCH_RETRY_MS = 500
 
@@ -300,10 +301,10 @@ class NormalCase:
             self._advance(slot)
         self._fetch()
 
-    def requests_taken_over(self) -> set[RequestId]:
-        """Requests in slots that are proposed and not decided."""
+    def attempts_taken_over(self) -> set[RoundKey]:
+        """Attempts in slots that are proposed and not decided."""
         return {
-            digest.request_id(item.request.message)
+            (digest.request_id(item.request.message), item.attempt)
             for slot in self._log
             if slot.decided is None
             for _, item in items(slot.batch or ())

@@ -110,10 +110,12 @@ class Observation:
     def on_request(self, source: ReplicaId, signed: Signed[Request]) -> None:
         request = signed.message
         request_id = digest.request_id(request)
-        key = (request_id, self._history.attempts(request_id))
+        key = (request_id, self._history.next_attempt(request_id))
         known = self._rounds.get(*key)
         if self._history.is_decided(request) or (known and known.request):
             return
+        if key[1] > self._history.attempts(request_id):
+            return  # the ledger will ask for it
         if request.replica == self._context.me or not self._context.is_genuine(signed):
             self._context.refuse(source, "signature")
         elif self._request_fault(request, 2 * self._context.policy.requests_in_flight_max):
@@ -155,8 +157,9 @@ class Observation:
     def try_again(self, signed: Signed[Request], attempt: int) -> None:
         """The ledger decided that this attempt follows."""
         key = (digest.request_id(signed.message), attempt)
-        self._open(signed, key)
         round_ = self._rounds.open(key, signed.message.replica)
+        if round_.request is None:  # else the log knows it already
+            self._open(signed, key)
         if not self._context.recovering:
             self._draw(round_)
             self._advance(round_)
@@ -363,14 +366,17 @@ class Observation:
         for round_ in self._rounds:
             self._watch.look(round_)
 
-    def enter_view(self, chains: dict[RoundKey, Chain], taken_over: set[RequestId]) -> None:
-        """Goes on from the view-changes' seals. `taken_over`: requests in slots of the new view."""
+    def enter_view(self, chains: dict[RoundKey, Chain], taken_over: set[RoundKey]) -> None:
+        """Goes on from the view-changes' seals. `taken_over`: attempts in slots of the new view."""
         primary = self._context.primary
         for key in chains:
-            if not self._history.is_decided_id(key[0]):
+            if (
+                not self._history.is_decided_id(key[0])
+                and self._history.next_attempt(key[0]) <= key[1]
+            ):
                 self._rounds.open(key, primary)
         for round_ in self._rounds:
-            round_.handed_on = round_.proposed = round_.request_id in taken_over
+            round_.handed_on = round_.proposed = round_.key in taken_over
             round_.grace_armed = round_.grace_over = False
             round_.held = round_.owed = frozenset()
             round_.due = None
@@ -417,9 +423,18 @@ class Observation:
     def close(self, request: Request) -> None:
         """The request is decided, and with it all that its asker sent under the same number."""
         for round_ in self._rounds.of_request(request):
-            self._measurements.forget(round_.request_id)
-            self._cancel_timers(round_)
-            self._rounds.remove(round_)
+            self._close(round_)
+
+    def close_attempt(self, request_id: RequestId, attempt: int) -> None:
+        """An attempt is decided and another one follows, of which peers who are ahead may have told
+        us already."""
+        for round_ in self._rounds.up_to(request_id, attempt):
+            self._close(round_)
+
+    def _close(self, round_: Round) -> None:
+        self._measurements.forget(round_.request_id)
+        self._cancel_timers(round_)
+        self._rounds.remove(round_)
 
     def _cancel_timers(self, round_: Round) -> None:
         timers = (AnswerDeadline, SealGrace, RevealGrace, HeldReveals, PrimaryDue)
@@ -430,26 +445,43 @@ class Observation:
     def begin_epoch(self) -> None:
         """Every open round begins anew among the new members; answers that were drawn stay."""
         self._ready.clear()
+        context = self._context
         for round_ in self._rounds:
             asked = round_.request
-            if asked is None or not self._context.is_genuine(asked):
-                # Its asker has left or has another key, or the request is still on its way.
+            fault = self._epoch_fault(asked)
+            if asked is None or fault is not None:
                 self._cancel_timers(round_)
                 self._rounds.remove(round_)
+                if asked is not None and fault is not None and asked.message.replica == context.me:
+                    context.emit(Rejected(round_.request_id, fault))
                 continue
-            self._context.emit(
-                *(
-                    CancelTimer(timer(*round_.key))
-                    for timer in (SealGrace, RevealGrace, HeldReveals, PrimaryDue)
-                )
-            )
+            timers = (SealGrace, RevealGrace, HeldReveals, PrimaryDue)
+            context.emit(*(CancelTimer(timer(*round_.key)) for timer in timers))
             round_ = self._rounds.begin_epoch(round_)
-            if self._context.recovering:
-                continue
-            if round_.drawn is not None and self._context.takes_part:
-                commitment = own_commitment(self._context, round_.drawn)
-                self._context.broadcast(commitment)
-                self._add_commitment(round_, commitment)
+            if not context.recovering:
+                if asked.message.replica == context.me:
+                    context.broadcast(asked)  # a new member has not heard of it
+                self._commit_again(round_)
+
+    def _epoch_fault(self, asked: Signed[Request] | None) -> str | None:
+        """Why a question does not go on in the new epoch: nobody may propose it there."""
+        if asked is None:
+            return "The question did not arrive."
+        if not self._context.is_genuine(asked):
+            return "The node that asked is no member any more, or has another key; ask anew."
+        return request_fault(asked.message, self._context.policy)
+
+    def _commit_again(self, round_: Round) -> None:
+        """In a new epoch, to the answer that was drawn before."""
+        if round_.drawn is None or not self._context.takes_part:
+            return
+        if fault := answer_fault(round_.drawn.answer, self._context.policy, round_.asked):
+            answer = abstention(fault, round_.drawn.answer.elapsed_ms)
+            self._commit_to(round_, answer, round_.drawn.salt)
+            return
+        commitment = own_commitment(self._context, round_.drawn)
+        self._context.broadcast(commitment)
+        self._add_commitment(round_, commitment)
 
     # --- recovery and reconnection -------------------------------------------------------------
 
@@ -486,6 +518,8 @@ class Observation:
             if round_.request is not None:
                 asker = round_.request.message.replica
                 self._context.emit(Progress(round_.request_id, Stage.ACCEPTED, asker))
+            if self._context.me not in round_.commitments:
+                self._commit_again(round_)  # an epoch began while the log was read back
             self._draw(round_)
             if round_.seals and self._leads(round_):
                 self._context.emit(ArmTimer(RevealGrace(*round_.key), policy.reveal_grace_ms))

@@ -26,9 +26,10 @@ from pbft.observation import Observation
 from pbft.records import ProposalAccepted
 from pbft.types import BATCH_ITEMS_MAX, MESSAGE_BYTES_MAX, SequenceNumber
 
-PROPOSALS_OPEN_MAX = 32
+PROPOSALS_OPEN_MAX = 4
 """Undecided slots that a primary keeps open. Beyond it items wait and share the next batch, so
-that batches grow with the load and a lone item never waits."""
+that batches grow with the load and a lone item never waits. Votes are half of all messages if every
+item has a slot of its own; a few slots are enough to use the time that votes are on their way."""
 
 BATCH_BYTES_MAX = MESSAGE_BYTES_MAX - 64 * 1024
 """Leaves room for a quorum of signatures, so that the decided slot fits into a frame too."""
@@ -95,8 +96,9 @@ class Proposing:
             if batch and size > BATCH_BYTES_MAX:
                 break
             batch.append(entry)
-        taken = set(map(id, batch))
-        self._waiting = [item for item in self._waiting if id(item) not in taken]
+        # The waiting items come last among the candidates, in their order.
+        taken = sum(1 for entry in batch if isinstance(entry, Item))
+        self._waiting = self._waiting[taken:]
         return tuple(self._weighed(entry) if isinstance(entry, Item) else entry for entry in batch)
 
     def _candidates(self) -> list[Entry]:

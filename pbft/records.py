@@ -123,6 +123,16 @@ class EpochEnded:
 class Forgot:
     """What came before this record was lost: we do not know what we signed in this epoch."""
 
+    salt: Hash
+    """32 random bytes by the driver, which tell this loss from every other."""
+
+
+@dataclass(frozen=True, slots=True)
+class EpochBegun:
+    """We may have signed something in this epoch, even if nothing else in the log says so."""
+
+    epoch: Epoch
+
 
 Record = (
     RequestAccepted
@@ -137,6 +147,7 @@ Record = (
     | Endorsed
     | EpochEnded
     | Forgot
+    | EpochBegun
 )
 
 RECORD_KINDS: tuple[type, ...] = (
@@ -152,8 +163,8 @@ RECORD_KINDS: tuple[type, ...] = (
     Endorsed,
     EpochEnded,
     Forgot,
+    EpochBegun,
 )
-
 """A record's position here is its number on disk: append only."""
 
 
@@ -168,5 +179,7 @@ def epoch_of(record: Record) -> Epoch | None:
             return proof[0].message.epoch
         case ViewLeft(signed) | ViewEntered(signed) | Endorsed(signed):
             return signed.message.epoch
+        case EpochBegun(epoch):
+            return epoch
         case _:
             return None

@@ -9,10 +9,11 @@ the ledger), `outcome` (from answers to an answer), `certificate` (what users ta
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from pbft import digest
 from pbft.checkpoint import Checkpoints
 from pbft.context import NOBODY, Configuration, Context
 from pbft.early import Early
-from pbft.effects import Apply, Compact, Effect, RecordEpoch, Reply
+from pbft.effects import Apply, Compact, Effect, Persist, RecordEpoch, Rejected, Reply
 from pbft.epochs import Epochs
 from pbft.events import (
     AnswerDeadline,
@@ -71,6 +72,7 @@ from pbft.records import (
     AnswerDrawn,
     Decided,
     Endorsed,
+    EpochBegun,
     EpochEnded,
     Forgot,
     Prepared,
@@ -89,7 +91,7 @@ from pbft.types import CHECKPOINT_INTERVAL, Epoch, ReplicaId, SequenceNumber, Vi
 from pbft.view_change import ViewChanges
 from pbft.watch import Watch
 
-REPEATED = (Apply, Reply, RecordEpoch)
+REPEATED = (Persist, Apply, Reply, RecordEpoch, Rejected)
 """Effects of recovery that the driver may have missed."""
 
 FOR_ALL = (DecidedSlot, EpochCertificate, Height, Checkpoint, LedgerWanted, BatchWanted)
@@ -191,9 +193,10 @@ class Replica:
         self._restorers = self._make_restorers()
         for record in records:
             self._restore(record)
-        if self._latest > context.epoch:
-            # The ledger was lost and the log was not: what we signed is of an epoch to come.
-            context.forgetful = True
+        if self._latest > context.epoch and not context.forgetful:
+            # The ledger was lost and the log was not: what we signed is of an epoch to come, and
+            # whatever we sign after that one leaves its mark in the log.
+            context.forgotten = digest.plain_digest(b"lost ledger", str(self._latest).encode())
         # The driver has done or will hear again whatever recovery brought up, but for the slots
         # that its ledger lacks.
         self._recovered = [e for e in context.take_effects() if isinstance(e, REPEATED)]
@@ -299,9 +302,9 @@ class Replica:
 
     def _on_message(self, source: ReplicaId, message: WireMessage) -> None:
         kind = type(message.message) if isinstance(message, Signed) else type(message)
-        if not self._context.takes_part and kind not in FOR_ALL:
+        if self._early.keep(source, message):
             return
-        if not self._early.keep(source, message):
+        if self._context.takes_part or kind in FOR_ALL:
             self._handlers[kind](source, message)
 
     def _on_checkpoint(self, source: ReplicaId, signed: Signed[Checkpoint]) -> None:
@@ -312,24 +315,21 @@ class Replica:
         else:
             self._checkpoints.on_checkpoint(source, signed)
 
-    def _begin_epoch(self, state: State, checkpoint: Signed[Checkpoint] | None) -> None:
+    def _begin_epoch(self, state: State) -> None:
         """The last slot of an epoch was applied (`epochs`)."""
         context = self._context
         old = context.members
         votes = self._checkpoints.begin_epoch(state.applied)
-        if checkpoint is not None:
-            votes[context.me] = checkpoint
-        renewed = state.standing(context.me)
         context.take_state(state)
-        if renewed is not None and renewed.renewed == state.membership.start:
-            context.forgetful = False
+        context.remember()
         self._view_changes.begin_epoch()
         self._normal_case.begin_epoch()
         self._motions.begin_epoch()
         self._epochs.begin(old, votes)
         self._observation.begin_epoch()
+        self._compacting = True
         if not context.recovering:
-            self._compacting = True
+            self._motions.ask_for_renewal()
             self._early.release()
 
     def _on_height(self, source: ReplicaId, signed: Signed[Height]) -> None:
@@ -353,8 +353,7 @@ class Replica:
         self._normal_case.resume()
         self._execution.arm_catch_up()
         self._motions.ask_for_renewal()
-        if self._context.epoch:
-            self._epochs.announce()
+        self._epochs.resume()
 
     def _on_suspect(self) -> None:
         self._view_changes.suspect()
@@ -365,8 +364,10 @@ class Replica:
     def _live_records(self) -> list[Record]:
         """All that the log must hold from now on, in an order that can be read back."""
         records: list[Record] = []
-        if self._context.forgetful:
-            records.append(Forgot())
+        if self._context.forgotten is not None:
+            records.append(Forgot(self._context.forgotten))
+        if self._context.epoch:
+            records.append(EpochBegun(self._context.epoch))
         records += self._epochs.live_records()
         records += self._motions.live_records()
         if self._checkpoints.proof:
@@ -385,8 +386,9 @@ class Replica:
             # What was said in another epoch binds nobody in this one.
             self._restorers[type(record)](record)
 
-    def _remember_forgetting(self, _: Forgot) -> None:
-        self._context.forgetful = True
+    def _restore_forgetting(self, record: Forgot) -> None:
+        self._context.forgotten = record.salt
+        self._context.remember()
 
     def _make_restorers(self) -> dict[type, Callable[[Any], None]]:
         """One for each of `records.RECORD_KINDS`."""
@@ -402,5 +404,6 @@ class Replica:
             ViewEntered: lambda record: self._view_changes.restore_entered(record.new_view),
             Endorsed: lambda record: self._motions.restore(record.endorsement),
             EpochEnded: self._epochs.restore,
-            Forgot: self._remember_forgetting,
+            Forgot: self._restore_forgetting,
+            EpochBegun: lambda _: None,
         }

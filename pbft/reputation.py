@@ -6,18 +6,20 @@ hold the same. A weight counts in the outcome function, never in a quorum.
 A replica in the winning cluster earns a point. One that was outvoted, or was sealed and kept
 silent, loses two; one that abstained where others agreed loses one. Late answers earn nothing, so
 that waiting for others' answers never pays. Where nothing was agreed, only silence costs: nobody
-knows who was right. A replica that is proven faulty has no weight at all until its key is replaced.
+knows who was right. A replica that is proven faulty has no weight at all, from the next checkpoint
+until its key is replaced.
 
 Weights stay within a factor of two. A quorum is more than 2f (2q >= n + f + 1 and n >= 3f + 1), so
 the f heaviest replicas can never outvote the q lightest ones that nothing is proven against.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from pbft.item import is_abstention, sealed_commitments
 from pbft.messages import Item
 from pbft.outcome import Status
+from pbft.schema import Hash
 from pbft.types import ReplicaId, SequenceNumber
 
 WEIGHT_INITIAL: Final = 10_000
@@ -43,14 +45,18 @@ class Standing:
     """Points since the last checkpoint."""
     renewed: SequenceNumber = NEVER
     """The last checkpoint at which an epoch began because this member forgot what it signed."""
+    renewal: Hash = bytes(32)
+    """Its salt (`membership.Renew`)."""
+    convicted: SequenceNumber = NEVER
+    """The slot that holds the proof against it."""
 
     def settled(self) -> "Standing":
         """At a checkpoint: the points become weight."""
-        weight = self.weight
+        weight = 0 if self.convicted else self.weight
         if weight:
             points = min(max(self.earned - self.lost, -POINTS_MAX), POINTS_MAX)
             weight = min(max(weight + POINT_WEIGHT * points, WEIGHT_MIN), WEIGHT_MAX)
-        return Standing(self.replica, weight, renewed=self.renewed)
+        return replace(self, weight=weight, earned=0, lost=0)
 
 
 def points(item: Item) -> dict[ReplicaId, tuple[int, int]]:

@@ -57,6 +57,11 @@ class Round:
     """Whose reveals were here when the grace was over, and were passed on to the primary."""
     owed: frozenset[ReplicaId] = frozenset()
     """Whose reveals the primary must include by now."""
+    _fitting: dict[
+        ReplicaId,
+        tuple[Signed[AnswerReveal], Signed[AnswerCommitment], Signed[Request] | None, bool],
+    ] = field(default_factory=dict)
+    """Results of `_fits`."""
 
     @property
     def key(self) -> tuple[RequestId, int]:
@@ -77,10 +82,26 @@ class Round:
         return [
             self.reveals[replica]
             for replica in sorted(self.reveals)
-            if replica in sealed
-            and opens(self.reveals[replica].message, sealed[replica].message)
-            and not (self.asked and values_fault(self.asked, self.reveals[replica].message.answer))
+            if replica in sealed and self._fits(self.reveals[replica], sealed[replica])
         ]
+
+    def _fits(self, reveal: Signed[AnswerReveal], commitment: Signed[AnswerCommitment]) -> bool:
+        """Whether the reveal opens the commitment and answers what was asked. Asked again with
+        every message of the round, so that the result for the same objects is kept."""
+        replica = commitment.message.replica
+        known = self._fitting.get(replica)
+        if (
+            known is not None
+            and known[0] is reveal
+            and known[1] is commitment
+            and known[2] is self.request
+        ):
+            return known[3]
+        fits = opens(reveal.message, commitment.message) and not (
+            self.asked and values_fault(self.asked, reveal.message.answer)
+        )
+        self._fitting[replica] = (reveal, commitment, self.request, fits)
+        return fits
 
 
 class Rounds:
@@ -101,20 +122,23 @@ class Rounds:
         return self._rounds[key]
 
     def for_message(
-        self, source: ReplicaId, message: AnswerCommitment | AnswerReveal | Seal
+        self, source: ReplicaId, message: AnswerCommitment | Seal | AnswerReveal
     ) -> Round | None:
         """The round that a message belongs to; opened if the request itself is still on its way.
-        None if the request is decided, or the message is of another epoch: what was signed in the
-        last one contradicts nothing in this one."""
+        None if the request is decided, or the message of another epoch: what a replica signed in
+        the one before may differ from what it signs in this."""
         request_id, attempt = message.request_id, message.attempt
         if message.epoch != self._context.epoch:
-            if message.epoch + 1 != self._context.epoch:
+            if message.epoch + 1 != self._context.epoch:  # else it was under way
                 self._context.refuse(source, "epoch")
             return None
         round_ = self.get(request_id, attempt)
         if round_ is not None or self._history.is_decided_id(request_id):
             return round_
-        if not self._history.attempts(request_id) <= attempt < self._context.policy.attempts_max:
+        next_attempt = self._history.next_attempt(request_id)
+        # One that was begun goes on, even if the policy allows fewer since.
+        attempts_max = max(next_attempt + 1, self._context.policy.attempts_max)
+        if not next_attempt <= attempt < attempts_max:
             self._context.refuse(source, "attempt")
             return None
         ahead = [r for r in self if not r.request and r.opened_by == source]
@@ -129,6 +153,10 @@ class Rounds:
     def of_asker(self, replica: ReplicaId) -> int:
         """How many open requests this replica asked."""
         return sum(1 for r in self if r.request and r.request.message.replica == replica)
+
+    def up_to(self, request_id: RequestId, attempt: int) -> list[Round]:
+        """This attempt at the request, and those before it."""
+        return [r for r in self if r.request_id == request_id and r.attempt <= attempt]
 
     def of_request(self, request: Request) -> list[Round]:
         """All attempts at it, and at whatever else its asker sent under the same number."""

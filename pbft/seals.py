@@ -82,9 +82,8 @@ class Seals:
             return
         if not self._context.is_genuine(signed):
             self._context.refuse(source, "signature")
-        elif held.message.view == signed.message.view:
-            self._context.report(Equivocation(held, signed))
-        else:
+        elif not self._context.report(Equivocation(held, signed)):
+            # By somebody else, or in another view.
             self._context.refuse(source, "seal-not-primary")
 
     def extend(self, source: ReplicaId, round_: Round, seals: Chain) -> bool:

@@ -90,6 +90,15 @@ class State:
         standing = self.standing(replica)
         return standing.weight if standing else 0
 
+    def may_be_accused(self, replica: ReplicaId) -> bool:
+        """Whether it is a member, and nothing is proven against it yet."""
+        standing = self.standing(replica)
+        return standing is not None and not standing.convicted
+
+    def attempts(self, request_id: RequestId) -> int:
+        """How many attempts at an open request are in the ledger."""
+        return next((r.attempts for r in self.open_requests if r.request_id == request_id), 0)
+
     def standing(self, replica: ReplicaId) -> Standing | None:
         return next((s for s in self.standings if s.replica == replica), None)
 
@@ -128,8 +137,8 @@ def after(state: State, slot: DecidedSlot) -> State:
                 pending = change
             case Accusation(evidence):
                 replica = accused(evidence)
-                if replica in standings:
-                    standings[replica] = replace(standings[replica], weight=0)
+                if replica in standings and not standings[replica].convicted:
+                    standings[replica] = replace(standings[replica], convicted=slot.sequence_number)
     next_state = State(
         applied=slot.sequence_number,
         chain=digest.chain_digest(state.chain, digest.digest_of(slot.batch)),
@@ -184,8 +193,8 @@ def _at_checkpoint(state: State) -> State:
         case ReplaceKey(replica, _):
             # What was proven was proven against the old key.
             standings[replica] = Standing(replica)
-        case Renew(replica):
-            standings[replica] = replace(standings[replica], renewed=state.applied)
+        case Renew(replica, salt):
+            standings[replica] = replace(standings[replica], renewed=state.applied, renewal=salt)
         case SetPolicy(wanted):
             policy = wanted
     return replace(

@@ -277,7 +277,7 @@ class ViewChanges:
         self._context.taken_over = max(planned.digests, default=planned.stable)
         self._context.view_timeout_ms = self.timeout_ms
         self._normal_case.enter_view(message.pre_prepares)
-        self._observation.enter_view(planned.chains, self._normal_case.requests_taken_over())
+        self._observation.enter_view(planned.chains, self._normal_case.attempts_taken_over())
 
     # --- peers, progress, recovery -------------------------------------------------------------
 

@@ -23,7 +23,9 @@ With q the quorum, a decision costs, over all nodes,
 
 A vote beyond the quorum need not be read, so it is not counted. The floor is the lesser of what the
 cores allow (all of the above, in seconds of one core, shared by as many cores as there are, n at
-most) and what the disk allows (the flushes, one after the other).
+most) and what the disk allows (4 / b flushes one after the other: what the nodes flush at the same
+time, the file system can write at once). With one question open the cores can't all be busy, so
+there the floor says little.
 """
 
 from dataclasses import dataclass
@@ -142,5 +144,5 @@ def parts_s(n: int, costs: UnitCosts) -> dict[str, float]:
 def decisions_per_s(n: int, costs: UnitCosts, cores: int) -> float:
     """The floor."""
     core_s = sum(parts_s(n, costs).values()) / min(cores, n)
-    disk_s = FLUSHES_PER_NODE * n / costs.batch * costs.flush_disk_s
+    disk_s = FLUSHES_PER_NODE / costs.batch * costs.flush_disk_s
     return 1 / max(core_s, disk_s)

@@ -228,7 +228,7 @@ def test_a_disk_that_runs_full_loses_nothing_that_was_decided(alone: RealNetwork
     """The node ends with one sentence and code 2; with room again it has every decision it gave
     out, and goes on."""
     (node,) = alone.nodes
-    node.start(file_bytes_max=48 * 1024)
+    node.start(file_bytes_max=96 * 1024)
     call_until_loaded(node)
     decided: list[str] = []
     accepted: list[str] = []

@@ -8,13 +8,23 @@ import pytest
 from pbft import digest, effects
 from pbft.effects import Apply, ArmTimer, Broadcast, Compact, Persist, Reply, Send
 from pbft.events import CatchUp, PeerUp, TimerFired
-from pbft.messages import Checkpoint, Commit, DecidedSlot, Proposal, Signed
+from pbft.messages import (
+    AnswerCommitment,
+    Checkpoint,
+    Commit,
+    DecidedSlot,
+    Proposal,
+    Request,
+    Seal,
+    Signed,
+)
 from pbft.policy import Policy
 from pbft.records import AnswerDrawn, Decided, RequestAccepted, StableCheckpoint
 from pbft.state import after, first_state
 from pbft.types import Digest, ReplicaId
 from tests.support import forge
 from tests.support.cluster import Cluster
+from tests.support.intervals import checkpoint_every
 from tests.support.keyring import membership
 from tests.support.solo import Solo
 from tests.support.statements import contradictions
@@ -23,8 +33,7 @@ from tests.support.statements import contradictions
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch) -> Policy:
     """Checkpoints every two slots, another primary every four."""
-    for module in ("checkpoint", "new_view", "policy", "replica", "state"):
-        monkeypatch.setattr(f"pbft.{module}.CHECKPOINT_INTERVAL", 2)
+    checkpoint_every(2, monkeypatch)
     return Policy(rotation_slots=4)
 
 
@@ -297,6 +306,33 @@ def test_open_requests_outlive_the_checkpoint(small: Policy) -> None:
     cluster.settle()
     assert cluster.nodes[1].inferences == 3
     assert open_id in cluster.nodes[3].replies
+
+
+def test_who_lost_its_ledger_answers_nothing_anew() -> None:
+    """O4: the ledger is gone, and the log was compacted at a checkpoint: what was answered before
+    it is forgotten. The questions come again before the ledger does: the model is not asked, and
+    nothing is sealed; a question that is new waits until the ledger is there."""
+    cluster = Cluster(4)
+    for _ in range(2):
+        cluster.ask(1)
+        cluster.settle()
+    node = cluster.nodes[0]
+    assert isinstance(node.log[0], StableCheckpoint)
+    questions = [m for n in cluster.nodes for m in n.sent
+                 if isinstance(m, Signed) and isinstance(m.message, Request | AnswerCommitment)
+                 and m.message.replica != 0]  # fmt: skip
+    solo = Solo(0, records=node.log)
+    for message in questions:
+        solo.hear(message)
+    new = forge.sign(forge.request(2, 77))
+    solo.hear(new)
+    assert [e for e in solo.all if isinstance(e, effects.RunInference)] == []
+    assert solo.said(Seal) == []
+    for number in (1, 2):
+        solo.hear(node.ledger[number], source=2)
+    asked = [e.request for e in solo.all if isinstance(e, effects.RunInference)]
+    assert asked == [new.message]
+    assert solo.said(Seal) == []
 
 
 def survives_a_crash(policy: Policy, replica: int, count: int) -> bool:

@@ -14,6 +14,7 @@ from pbft.item import check_item, with_outcome
 from pbft.messages import Commit, Equivocation, Item, Prepare, Proposal, Signed
 from pbft.outcome import Contradiction
 from pbft.policy import Policy
+from pbft.proposing import PROPOSALS_OPEN_MAX
 from pbft.records import Prepared, ProposalAccepted
 from pbft.types import BATCH_ITEMS_MAX, MESSAGE_BYTES_MAX, ReplicaId, View
 from tests.support import forge
@@ -627,13 +628,13 @@ def drops_prepares(_source: ReplicaId, _target: ReplicaId, message: object) -> b
 
 
 def test_many_finished_items_share_a_batch() -> None:
-    """§4: beyond 32 open slots items wait and travel together, and all are decided."""
+    """§4: beyond a few open slots items wait and travel together, and all are decided."""
     cluster = Cluster(4)
     cluster.drop = drops_prepares
     ids = [cluster.ask(0, f"Question {i}?") for i in range(40)]
     cluster.run()
     proposals = [m for m in cluster.nodes[0].sent if isinstance(m, Proposal)]
-    assert [len(proposal.batch) for proposal in proposals] == [1] * 32
+    assert [len(proposal.batch) for proposal in proposals] == [1] * PROPOSALS_OPEN_MAX
     cluster.drop = lambda _source, _target, _message: False
     cluster.reconnect()
     cluster.settle()
@@ -652,13 +653,13 @@ def test_a_batch_never_exceeds_what_a_peer_will_read() -> None:
         4, [long] * 4, policy, compare=lambda a: ((9_600,) * (len(a) * (len(a) - 1) // 2), ())
     )
     cluster.drop = lambda s, t, m: drops_prepares(s, t, m) or isinstance(m, Proposal)
-    for i in range(32 + BATCH_ITEMS_MAX):
+    for i in range(PROPOSALS_OPEN_MAX + BATCH_ITEMS_MAX):
         cluster.ask(0, f"{i}? " + "y" * 10_000)
     cluster.run()
-    # The 32 open slots are decided elsewhere, at once: what waited goes out in one batch.
+    # The open slots are decided elsewhere, at once: what waited goes out in one batch.
     primary = cluster.nodes[0]
     opened = [m for m in primary.sent if isinstance(m, Proposal)]
-    assert len(opened) == 32
+    assert len(opened) == PROPOSALS_OPEN_MAX
     for proposal in opened:
         of = proposal.pre_prepare.message
         for replica in (1, 2, 3):

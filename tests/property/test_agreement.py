@@ -16,14 +16,17 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from pbft import events
 from pbft.codec import decode
+from pbft.membership import Join, Renew, SetPolicy
 from pbft.messages import Commit, Prepare, Signed
 from pbft.policy import Policy
 from pbft.types import Digest, ReplicaId, View
-from tests.property.world import N, World
+from tests.property.world import JOINER, N, World
 from tests.support import forge
+from tests.support.intervals import checkpoint_every
 from tests.support.keyring import QuickKeyring
 
 QUESTIONS_MAX = 4
+CHANGES_MAX = 2
 REPLICAS = st.integers(0, N - 1)
 INTERVAL = 2
 """Slots between checkpoints."""
@@ -42,8 +45,8 @@ class Faults(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.patch = pytest.MonkeyPatch()
-        for module in ("checkpoint", "new_view", "policy", "replica", "state"):
-            self.patch.setattr(f"pbft.{module}.CHECKPOINT_INTERVAL", INTERVAL)
+        checkpoint_every(INTERVAL, self.patch)
+        self.changes = 0
         self.world = World(self.byzantine, Policy(rotation_slots=2 * INTERVAL))
 
     # --- progress ------------------------------------------------------------------------------
@@ -57,6 +60,14 @@ class Faults(RuleBasedStateMachine):
     def ask(self, replica: int) -> None:
         if self.world.processes[replica].honest:
             self.world.ask(replica)
+
+    @precondition(lambda self: self.changes < CHANGES_MAX)
+    @rule(attempts=st.integers(1, 3))
+    def endorse(self, attempts: int) -> None:
+        """The operators want another policy, and with it a new epoch."""
+        self.changes += 1
+        policy = replace(self.world.policy, attempts_max=attempts)
+        self.world.endorse(SetPolicy(policy))
 
     @rule(count=st.integers(20, 300))
     def go_on(self, count: int) -> None:
@@ -160,6 +171,42 @@ class Faults(RuleBasedStateMachine):
             self.patch.undo()
 
 
+class Members(Faults):
+    """A fifth node joins, one leaves, one forgets what it signed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.patch.setattr("pbft.state.RENEWAL_SLOTS_MIN", 2 * INTERVAL)
+        self.forgot = False
+
+    @precondition(lambda self: self.changes < CHANGES_MAX)
+    @rule()
+    def join(self) -> None:
+        """Its node may be there before it is wanted, and is started once."""
+        self.changes += 1
+        if len(self.world.processes) == N:
+            self.world.join()
+        key = QuickKeyring.public_key(JOINER)
+        self.world.endorse(Join("joiner", key, ()))
+
+    @precondition(lambda self: self.changes < CHANGES_MAX)
+    @rule(replica=REPLICAS)
+    def endorse_renewal_of_another(self, replica: int) -> None:
+        """Which is nobody's to want but its own, and refused."""
+        self.changes += 1
+        self.world.endorse(Renew(ReplicaId(replica), bytes(32)))
+
+    @precondition(lambda self: not self.forgot and not self.world.down())
+    @rule(replica=REPLICAS, disk=st.booleans())
+    def forget(self, replica: int, disk: bool) -> None:
+        """At most one: two silent replicas of four are more than the network survives."""
+        self.forgot = True
+        self.world.forget(replica, bytes(31) + b"\x01", disk=disk)
+        for other in range(len(self.world.processes)):
+            if other != replica:
+                self.world.connect(replica, other)
+
+
 class CrashedPrimary(Faults):
     """R0, the first primary, is gone for good in the end, whatever it has begun."""
 
@@ -206,8 +253,10 @@ class ByzantinePrimary(ByzantineBackup):
     byzantine = 0
 
 
-RUNS = settings(max_examples=80, stateful_step_count=50)
+RUNS = settings(max_examples=60, stateful_step_count=50)
 
+TestMembers = Members.TestCase
+TestMembers.settings = RUNS
 TestFaults = Faults.TestCase
 TestFaults.settings = RUNS
 TestCrashedPrimary = CrashedPrimary.TestCase

@@ -1,4 +1,4 @@
-"""Four replicas, a pool of messages, and everything that may go wrong with them.
+"""Four replicas and one more, a pool of messages, and everything that may go wrong with them.
 
 The machine in `test_agreement` decides what happens; this module lets it happen and checks, after
 every effect, what must hold whatever happens.
@@ -13,19 +13,22 @@ from pbft.codec import decode, encode
 from pbft.context import Configuration
 from pbft.evidence import accused
 from pbft.execution import Tip
-from pbft.item import Rules, check_item, is_final
+from pbft.item import Rules, check_item
 from pbft.log import WINDOW
+from pbft.membership import Change
 from pbft.messages import (
     Accusation,
     Answer,
     DecidedSlot,
+    EpochCertificate,
+    Item,
     Kind,
     Request,
     WireMessage,
     items,
 )
 from pbft.policy import Policy
-from pbft.records import AnswerDrawn, Decided, Record, RequestAccepted
+from pbft.records import AnswerDrawn, Decided, Forgot, Record, RequestAccepted
 from pbft.replica import Replica
 from pbft.state import State
 from pbft.types import Digest, ReplicaId, RequestId
@@ -34,6 +37,7 @@ from tests.support.keyring import QuickKeyring, quick_membership
 from tests.support.statements import question_of, statements
 
 N = 4
+JOINER = 4
 MEMBERS = quick_membership(N)
 HEALED_MS = 900_000
 """So long the world is watched after the last fault."""
@@ -51,9 +55,14 @@ class Process:
     honest: bool = True
     replica: Replica | None = None
     policy: Policy = field(default_factory=Policy)
+    memories: int = 1
+    """How often it began to remember what it signed."""
     log: list[Record] = field(default_factory=list)
     ledger: dict[int, DecidedSlot] = field(default_factory=dict)
     state: State | None = None
+    epochs: list[EpochCertificate] = field(default_factory=list)
+    final: dict[RequestId, Request] = field(default_factory=dict)
+    """Requests whose last attempt is decided."""
     timers: dict[events.Timer, int] = field(default_factory=dict)
     """Armed timers, and when they are due."""
     asked: list[RequestId] = field(default_factory=list)
@@ -65,14 +74,8 @@ class Process:
 
     @property
     def tip(self) -> Tip:
-        slots = [self.ledger[number] for number in sorted(self.ledger)]
-        requests = [
-            item.request.message
-            for slot in slots
-            for _, item in items(slot.batch)
-            if is_final(item, self.policy)
-        ]
-        return Tip(self.state, tuple(requests))
+        requests = tuple(self.final.values())
+        return Tip(self.state, requests, self.epochs[-1] if self.epochs else None)
 
 
 @dataclass(frozen=True)
@@ -90,7 +93,8 @@ class World:
     def __init__(self, byzantine: int | None = None, policy: Policy | None = None) -> None:
         self.byzantine = byzantine
         self.policy = policy or Policy()
-        self.rules = Rules(NETWORK, MEMBERS, self.policy, QuickKeyring(0))
+        self.rules = {0: Rules(NETWORK, MEMBERS, self.policy, QuickKeyring(0))}
+        """By epoch."""
         self.now_ms = 0
         """Stands still while anything may happen at any time; moves in `heal`."""
         self.processes = [
@@ -102,8 +106,10 @@ class World:
         self.pool: list[Letter] = []
         self.questions = 0
         self.decided: dict[int, Digest] = {}
+        self.states: dict[int, State] = {}
         self.slot_of: dict[tuple[RequestId, int], int] = {}
-        self.drawn: dict[tuple[ReplicaId, RequestId, int], Answer] = {}
+        self.drawn: dict[tuple[ReplicaId, RequestId, int], dict[int, Answer]] = {}
+        """One answer to each attempt, for each memory."""
         self.said: dict[tuple[object, ...], object] = {}
         for number in range(len(self.processes)):
             self.start(number)
@@ -113,12 +119,38 @@ class World:
     def start(self, number: int) -> None:
         process = self.processes[number]
         process.replica = Replica(
-            Configuration(NETWORK, MEMBERS.members[process.me].public_key, MEMBERS, self.policy),
+            Configuration(NETWORK, QuickKeyring.public_key(process.me), MEMBERS, self.policy),
             QuickKeyring(process.me),
             tuple(process.log),
             process.tip,
         )
         self.step(number, events.Started())
+
+    def join(self) -> None:
+        """A further node, which is no member yet."""
+        self.processes.append(Process(ReplicaId(JOINER), "Paris", policy=self.policy))
+        self.start(len(self.processes) - 1)
+
+    def endorse(self, change: Change) -> None:
+        """All operators want it."""
+        for number, process in enumerate(self.processes):
+            if process.honest:
+                self.step(number, events.ChangeEndorsed(change))
+
+    def forget(self, number: int, salt: bytes, *, disk: bool) -> None:
+        """Its log is damaged, or its whole disk lost."""
+        process = self.processes[number]
+        self.crash(number)
+        process.log[:] = [Forgot(salt)]
+        process.asked.clear()
+        if disk:
+            process.ledger.clear()
+            process.epochs.clear()
+            process.final.clear()
+            process.applied.clear()
+            process.state = None
+        process.memories += 1
+        self.start(number)
 
     def crash(self, number: int) -> None:
         process = self.processes[number]
@@ -185,7 +217,9 @@ class World:
             if process.me == target and process.replica is not None
         ]
 
-    def _perform(self, process: Process, number: int, effect: effects.Effect) -> None:
+    def _perform(  # noqa: C901  # one case for each effect
+        self, process: Process, number: int, effect: effects.Effect
+    ) -> None:
         match effect:
             case effects.Persist(record):
                 self._note_record(process, record)
@@ -199,18 +233,21 @@ class World:
                 process.timers.pop(timer, None)
             case effects.RunInference() | effects.CompareAnswers():
                 process.work.append(self._do_work(process, effect))
-            case effects.Reply(_, slot) if process.honest:
-                self._check_decided(slot)
+            case effects.Reply(request_id, slot, index, final):
+                if final:
+                    entry = slot.batch[index]
+                    assert isinstance(entry, Item)
+                    process.final[request_id] = entry.request.message
+                if process.honest:
+                    self._check_decided(slot)
             case effects.Apply(sequence_number, slot, state):
-                assert sequence_number == len(process.ledger) + 1, "a gap in the ledger"
-                process.ledger[sequence_number] = slot
-                process.state = state
-                process.applied.update(
-                    digest.request_id(item.request.message)
-                    for _, item in items(slot.batch)
-                    if is_final(item, self.policy)
-                )
-            case effects.SendLedger(replica, first, last):
+                self._note_slot(process, sequence_number, slot, state)
+            case effects.RecordEpoch(certificate):
+                if certificate.membership.epoch > len(process.epochs):
+                    process.epochs.append(certificate)
+            case effects.SendLedger(replica, first, last, proven):
+                for certificate in process.epochs[proven:]:
+                    self.send(process.me, replica, certificate)
                 for i in range(first, last + 1):
                     self.send(process.me, replica, process.ledger[i])
             case effects.Report(evidence) if process.honest:
@@ -218,15 +255,32 @@ class World:
             case _:
                 pass
 
+    def _note_slot(
+        self, process: Process, sequence_number: int, slot: DecidedSlot, state: State
+    ) -> None:
+        assert sequence_number == len(process.ledger) + 1, "a gap in the ledger"
+        process.ledger[sequence_number] = slot
+        process.state = state
+        epoch = state.membership.epoch
+        rules = state.rules(NETWORK, QuickKeyring(0))
+        known = self.rules.setdefault(epoch, rules)
+        assert (known.membership, known.policy) == (rules.membership, rules.policy)
+        assert self.states.setdefault(sequence_number, state) == state, "two states"
+        process.applied.update(
+            request_id
+            for _, item in items(slot.batch)
+            if (request_id := digest.request_id(item.request.message)) in process.final
+            and state.attempts(request_id) == 0
+        )
+
     def _post(self, process: Process, effect: effects.Broadcast | effects.Send) -> None:
         if process.honest:
             self._check_said(process.me, effect.message)
         if isinstance(effect, effects.Send):
             self.send(process.me, effect.replica, effect.message)
             return
-        for other in range(N):
-            if other != process.me:
-                self.send(process.me, ReplicaId(other), effect.message)
+        for other in sorted({p.me for p in self.processes} - {process.me}):
+            self.send(process.me, other, effect.message)
 
     def _do_work(
         self, process: Process, effect: effects.RunInference | effects.CompareAnswers
@@ -251,7 +305,9 @@ class World:
                 process.asked.append(digest.request_id(record.request.message))
         elif isinstance(record, AnswerDrawn):
             key = process.me, record.request_id, record.attempt
-            assert self.drawn.setdefault(key, record.answer) == record.answer, "asked twice"
+            answers = self.drawn.setdefault(key, {})
+            said = answers.setdefault(process.memories, record.answer)
+            assert said == record.answer, "asked twice"
         elif isinstance(record, Decided):
             self._check_decided(record.slot)
 
@@ -275,14 +331,16 @@ class World:
             if isinstance(entry, Accusation):
                 assert accused(entry.evidence) == self.byzantine, "an honest replica is accused"
         for index, item in items(slot.batch):
-            request_id = check_item(item, self.rules)
+            rules = self.rules[slot.commits[0].message.epoch]
+            request_id = check_item(item, rules)
             key = (request_id, item.attempt)
             assert self.slot_of.setdefault(key, number) == number, "decided twice"
-            verify(certify(slot, index), self.rules)
+            verify(certify(slot, index), rules)
             for reveal in item.reveals:
                 replica, said = reveal.message.replica, reveal.message.answer
                 if replica != self.byzantine:
-                    assert self.drawn[replica, *key] == said, "words put into a mouth"
+                    answers = self.drawn[replica, *key].values()
+                    assert said in answers, "words put into a mouth"
             said_by = [reveal.message.replica for reveal in item.reveals]
             assert len(set(said_by) - {self.byzantine}) >= 2
             if item.outcome.representative is not None:
@@ -360,4 +418,6 @@ class World:
                 found.append(f"R{process.me} did not apply {len(missing)} questions")
             if len(process.ledger) != len(live[0].ledger):
                 found.append(f"R{process.me} has applied {len(process.ledger)} slots")
+            if process.state and len(process.epochs) != process.state.membership.epoch:
+                found.append(f"R{process.me} has {len(process.epochs)} proofs")
         return found

@@ -1,8 +1,9 @@
 """Replicas in one process with a network that a test controls.
 
 Messages between any two replicas stay in order, as on a connection, and take no time; nothing is
-lost unless a test says so. The clock moves only in `settle`, from one timer to the next, and a test
-may fire timers early. Answers and similarities are given by the test.
+lost unless a test says so. Nodes may join, leave and come back with another key; node i is always
+the one that is, or will be, replica i. The clock moves only in `settle`, from one timer to the
+next, and a test may fire timers early. Answers and similarities are given by the test.
 """
 
 from collections import deque
@@ -15,6 +16,7 @@ from pbft import digest, effects, events
 from pbft.codec import decode, encode
 from pbft.context import Configuration
 from pbft.execution import Tip
+from pbft.membership import Change
 from pbft.messages import (
     Answer,
     DecidedSlot,
@@ -63,6 +65,10 @@ def same_first_word(
 @dataclass
 class Node:
     replica: Replica
+    key: int
+    """Number of its key (`tests.support.keyring`)."""
+    wanted: frozenset[bytes]
+    """Keys of those with whom its driver is connected, besides whoever calls."""
     log: list[Record] = field(default_factory=list)
     ledger: dict[int, DecidedSlot] = field(default_factory=dict)
     state: State | None = None
@@ -73,6 +79,8 @@ class Node:
     timers: dict[events.Timer, int] = field(default_factory=dict)
     """Armed timers, and when they are due."""
     replies: dict[RequestId, effects.Reply] = field(default_factory=dict)
+    final: set[RequestId] = field(default_factory=set)
+    """Requests whose last attempt is decided, as the ledger keeps it."""
     attempts: dict[RequestId, list[effects.Reply]] = field(default_factory=dict)
     evidence: list[object] = field(default_factory=list)
     refused: list[str] = field(default_factory=list)
@@ -87,12 +95,11 @@ class Node:
     def tip(self) -> Tip:
         """What a driver tells a replica of its ledger."""
         slots = [self.ledger[number] for number in sorted(self.ledger)]
-        final = [reply.request_id for reply in self.replies.values()]
         requests = [
             item.request.message
             for slot in slots
             for _, item in items(slot.batch)
-            if digest.request_id(item.request.message) in final
+            if digest.request_id(item.request.message) in self.final
         ]
         return Tip(self.state, tuple(requests), self.epochs[-1] if self.epochs else None)
 
@@ -122,13 +129,55 @@ class Cluster:
         self._busy_ms = 0
         """When something other than heights was last sent."""
         self._requests = 0
-        self.nodes = [Node(self._replica(i)) for i in range(n)]
+        self.nodes = [self._new_node(key=i) for i in range(n)]
         for i in range(n):
             self.put(i, events.Started())
 
-    def _replica(self, i: int, records: tuple[Record, ...] = (), tip: Tip = GENESIS) -> Replica:
-        configuration = Configuration(NETWORK, public_key(i), self.members, self.policy)
-        return Replica(configuration, keyring(i), records, tip)
+    def _new_node(self, key: int) -> Node:
+        """With an empty disk, and the genesis file."""
+        wanted = frozenset(member.public_key for member in self.members.members)
+        return Node(self._replica(key), key, wanted)
+
+    def _replica(self, key: int, records: tuple[Record, ...] = (), tip: Tip = GENESIS) -> Replica:
+        configuration = Configuration(NETWORK, public_key(key), self.members, self.policy)
+        return Replica(configuration, keyring(key), records, tip)
+
+    # --- membership ----------------------------------------------------------------------------
+
+    def join(self, key: int | None = None) -> int:
+        """Starts a further node, which is no member yet; its number."""
+        i = len(self.nodes)
+        self.nodes.append(self._new_node(i if key is None else key))
+        self.put(i, events.Started())
+        self.connect(i)
+        return i
+
+    def replace(self, i: int, key: int) -> None:
+        """Node i goes on, on another machine with another key."""
+        self.crash(i)
+        self.nodes[i] = self._new_node(key)
+        self.put(i, events.Started())
+        self.connect(i)
+
+    def peers(self, i: int) -> list[int]:
+        """With whom the driver of node i wants to be connected."""
+        return [
+            other
+            for other, node in enumerate(self.nodes)
+            if other != i and public_key(node.key) in self.nodes[i].wanted
+        ]
+
+    def connect(self, i: int) -> None:
+        """Connections between node i and its peers come up."""
+        for other in self.peers(i):
+            if self.nodes[other].up:
+                self.put(other, events.PeerUp(ReplicaId(i)))
+                self.put(i, events.PeerUp(ReplicaId(other)))
+
+    def endorse(self, change: Change, *nodes: int) -> None:
+        """The operators of these nodes want it."""
+        for i in nodes:
+            self.put(i, events.ChangeEndorsed(change))
 
     def put(self, target: int, event: events.Event) -> None:
         self.queue.append((ReplicaId(target), event))
@@ -210,9 +259,8 @@ class Cluster:
                 node.log.append(record)
             case effects.Broadcast(message):
                 node.sent.append(message)
-                for other in range(self.n):
-                    if other != me:
-                        self.deliver(me, ReplicaId(other), message)
+                for other in self.peers(me):
+                    self.deliver(me, ReplicaId(other), message)
             case effects.Send(replica, message):
                 node.sent.append(message)
                 self.deliver(me, replica, message)
@@ -233,6 +281,7 @@ class Cluster:
                 node.attempts.setdefault(request_id, []).append(effect)
                 if final:
                     node.replies[request_id] = effect
+                    node.final.add(request_id)
             case effects.Apply(sequence_number, slot, state):
                 node.ledger[sequence_number] = slot
                 node.state = state
@@ -248,6 +297,8 @@ class Cluster:
                     node.epochs.append(certificate)
             case effects.ChangeNoted():
                 node.noted.append(effect)
+            case effects.MembersChanged(members):
+                node.wanted = frozenset(member.public_key for member in members)
             case effects.Retired():
                 node.retired = True
             case effects.Report(evidence):
@@ -279,22 +330,22 @@ class Cluster:
     def restart(self, i: int) -> None:
         """A new process with the old log and ledger; every connection comes up anew."""
         old = self.nodes[i]
-        new = Node(self._replica(i, tuple(old.log), old.tip), old.log, old.ledger, old.state)
+        replica = self._replica(old.key, tuple(old.log), old.tip)
+        new = Node(replica, old.key, old.wanted, old.log, old.ledger, old.state)
         new.epochs = old.epochs
+        new.attempts = old.attempts
+        new.final = old.final
         new.evidence = old.evidence
         new.sent = old.sent
         new.inferences = old.inferences
         self.nodes[i] = new
         self.put(i, events.Started())
-        for other in range(self.n):
-            if other != i and self.nodes[other].up:
-                self.put(other, events.PeerUp(ReplicaId(i)))
-                self.put(i, events.PeerUp(ReplicaId(other)))
+        self.connect(i)
 
     def reconnect(self) -> None:
         """Every connection between running replicas breaks and comes up again."""
-        for i, j in permutations(range(self.n), 2):
-            if self.nodes[i].up and self.nodes[j].up:
+        for i, j in permutations(range(len(self.nodes)), 2):
+            if j in self.peers(i) and self.nodes[i].up and self.nodes[j].up:
                 self.put(i, events.PeerUp(ReplicaId(j)))
 
 

@@ -1,5 +1,6 @@
 """Ed25519 keys for tests, made from numbers, so that every run signs the same bytes."""
 
+from functools import cache
 from hashlib import blake2b
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -11,10 +12,12 @@ from pbft.messages import SignedMessage
 from pbft.types import ReplicaId
 
 
+@cache
 def private_key(number: int) -> Ed25519PrivateKey:
     return Ed25519PrivateKey.from_private_bytes(number.to_bytes(32, "big"))
 
 
+@cache
 def public_key(number: int) -> bytes:
     return private_key(number).public_key().public_bytes_raw()
 
@@ -39,7 +42,11 @@ class QuickKeyring:
     secret, so that it proves nothing to anyone but the test that hands it out."""
 
     def __init__(self, number: int) -> None:
-        self._secret = number.to_bytes(32, "big")
+        self._secret = self.public_key(number)
+
+    @staticmethod
+    def public_key(number: int) -> bytes:
+        return number.to_bytes(32, "big")
 
     def sign(self, message: SignedMessage) -> bytes:
         return blake2b(signing_bytes(message), key=self._secret).digest()

@@ -23,9 +23,15 @@ def question_of(message: SignedMessage) -> tuple[object, ...] | None:
     """Two messages of one replica with the same value here must be the same message."""
     match message:
         case AnswerCommitment() | AnswerReveal():
-            topic: tuple[object, ...] = (message.request_id, message.attempt)
+            topic: tuple[object, ...] = (message.epoch, message.request_id, message.attempt)
         case Seal():
-            topic = (message.request_id, message.attempt, message.view, message.number)
+            topic = (
+                message.epoch,
+                message.request_id,
+                message.attempt,
+                message.view,
+                message.number,
+            )
         case PrePrepare() | Prepare() | Commit():
             topic = (message.epoch, message.view, message.sequence_number)
         case Checkpoint():

@@ -1,13 +1,15 @@
 """A network in virtual time, in which everything that happens follows from one seed.
 
 Messages take 0.5 to 8 ms and stay in order on each connection, models 0.1 to 2 s, embedders 10 to
-60 ms. Replicas crash and restart, links break and heal. One Byzantine replica runs the protocol and
-mutates, signs again, withholds and replays what it sends.
+60 ms. Replicas crash and restart, links break and heal, members come, go, lose their disks and get
+other keys. One Byzantine replica runs the protocol and mutates, signs again, withholds and replays
+what it sends, and makes up accusations, endorsements and proofs.
 """
 
 import heapq
 import random
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from enum import Enum
 from itertools import permutations
@@ -21,21 +23,27 @@ from pbft.errors import Malformed
 from pbft.evidence import accused
 from pbft.execution import Tip
 from pbft.history import REMEMBERED_MAX
-from pbft.item import Rules, is_final
+from pbft.item import Rules
+from pbft.membership import Change, Join, Leave, Renew, ReplaceKey, SetPolicy
 from pbft.messages import (
     Accusation,
     DecidedSlot,
+    Endorsement,
+    EpochCertificate,
+    Equivocation,
+    Item,
     Kind,
+    LedgerWanted,
     Request,
     Signed,
     WireMessage,
     items,
 )
 from pbft.policy import Policy
-from pbft.records import Record, RequestAccepted
+from pbft.records import Forgot, Record, RequestAccepted
 from pbft.replica import Replica
-from pbft.state import State
-from pbft.types import Digest, ReplicaId, RequestId
+from pbft.state import State, first_state
+from pbft.types import Digest, Epoch, ReplicaId, RequestId, SequenceNumber
 from tests.support.cluster import NETWORK, answer, same_first_word
 from tests.support.keyring import QuickKeyring, quick_membership
 
@@ -47,16 +55,36 @@ REPLAYED_MAX = 200
 class Node:
     """One replica through all its lives; `log`, `ledger` and `state` are its disk."""
 
+    key: int
+    wanted: frozenset[bytes]
+    """Keys of those to whom it broadcasts."""
     replica: Replica | None = None
+    gone: bool = False
+    """It left the network, and was stopped for good."""
     life: int = 0
     log: list[Record] = field(default_factory=list)
     ledger: dict[int, DecidedSlot] = field(default_factory=dict)
     state: State | None = None
+    epochs: list[EpochCertificate] = field(default_factory=list)
+    final: dict[RequestId, Request] = field(default_factory=dict)
+    """Decided requests, oldest first."""
     timers: dict[events.Timer, float] = field(default_factory=dict)
     asked: set[RequestId] = field(default_factory=set)
     """Questions of its users that it logged."""
     replied: set[RequestId] = field(default_factory=set)
     evidence: list[effects.Report] = field(default_factory=list)
+
+    def wipe(self) -> None:
+        """Its disk is lost."""
+        self.log.clear()
+        self.ledger.clear()
+        self.epochs.clear()
+        self.final.clear()
+        self.state = None
+        self.forget_users()
+
+    def forget_users(self) -> None:
+        self.asked.clear()
 
 
 @dataclass(frozen=True)
@@ -67,6 +95,7 @@ class Byzantine:
     dropped: float
     mutated: float
     replayed: float
+    made_up: float = 0
 
 
 class Network:
@@ -92,13 +121,15 @@ class Network:
         self._queue: list[tuple[float, int, int, int, events.Event]] = []
         self._last_arrival: dict[tuple[int, int], float] = {}
         self._sent_before: list[WireMessage] = []
-        self.nodes = [Node() for _ in range(n)]
+        self.genesis_keys = frozenset(member.public_key for member in self.members.members)
+        self.nodes = [Node(i, self.genesis_keys) for i in range(n)]
         for i in range(n):
             self._boot(i)
 
     @property
     def honest(self) -> list[int]:
-        return [i for i in range(self.n) if self.byzantine is None or i != self.byzantine.replica]
+        liar = None if self.byzantine is None else self.byzantine.replica
+        return [i for i in range(len(self.nodes)) if i != liar]
 
     def up(self) -> list[int]:
         return [i for i, node in enumerate(self.nodes) if node.replica is not None]
@@ -121,16 +152,57 @@ class Network:
 
     def restart(self, i: int) -> None:
         self._boot(i)
-        for j in range(self.n):
+        for j in range(len(self.nodes)):
             if j != i and j in self.up() and (i, j) not in self.cut:
                 self._put(3, j, events.PeerUp(ReplicaId(i)))
                 self._put(3, i, events.PeerUp(ReplicaId(j)))
             elif j != i:
                 self._put(0, i, events.PeerDown(ReplicaId(j)))
 
+    # --- membership ----------------------------------------------------------------------------
+
+    @property
+    def newest(self) -> State:
+        """The state that is furthest ahead."""
+        states = [node.state for i in self.honest if (node := self.nodes[i]).state is not None]
+        return max(states, key=lambda s: s.applied, default=first_state(self.members, self.policy))
+
+    def join(self) -> int:
+        """A further node starts with the genesis file and an empty disk; its number."""
+        i = len(self.nodes)
+        self.nodes.append(Node(i, self.genesis_keys))
+        self.restart(i)
+        return i
+
+    def replace(self, i: int, key: int) -> None:
+        """Node i goes on, on another machine with another key."""
+        if self.nodes[i].replica is not None:
+            self.crash(i)
+        self.nodes[i].wipe()
+        self.nodes[i].key = key
+        self.nodes[i].wanted = self.genesis_keys
+        self.restart(i)
+
+    def forget(self, i: int, *, disk: bool) -> None:
+        """Its log is damaged, or its whole disk lost."""
+        if self.nodes[i].replica is not None:
+            self.crash(i)
+        node = self.nodes[i]
+        if disk:
+            node.wipe()
+        node.forget_users()
+        node.log[:] = [Forgot(self.random.randbytes(32))]
+        self.restart(i)
+
+    def endorse(self, change: Change) -> None:
+        """Every operator of a running honest member wants it, some sooner than others."""
+        for i in self.honest:
+            if self.nodes[i].replica is not None:
+                self._put(self.random.uniform(0, 2_000), i, events.ChangeEndorsed(change))
+
     def part(self, side: set[int]) -> None:
         """Nothing passes between `side` and the rest; drivers notice soon."""
-        for i, j in permutations(range(self.n), 2):
+        for i, j in permutations(range(len(self.nodes)), 2):
             if (i in side) != (j in side) and (i, j) not in self.cut:
                 self.cut.add((i, j))
                 self._put(1_000, i, events.PeerDown(ReplicaId(j)))
@@ -153,9 +225,43 @@ class Network:
         return [
             f"R{i} lacks {len(missing)} answers"
             for i in self.honest
-            if self.nodes[i].replica is not None
+            if (replica := self.nodes[i].replica) is not None
+            and replica.me is not None
             and (missing := self.nodes[i].asked - self.nodes[i].replied)
         ]
+
+    def takes_part(self, i: int) -> bool:
+        replica = self.nodes[i].replica
+        return i in self.honest and replica is not None and replica.takes_part
+
+    def broken(self) -> list[int]:
+        """Honest members that forgot what they signed, or have another key by now."""
+        membership = self.newest.membership
+        return [
+            i
+            for i in self.honest
+            if (member := membership.member(ReplicaId(i))) is not None
+            and (
+                member.public_key != QuickKeyring.public_key(self.nodes[i].key)
+                or any(isinstance(record, Forgot) for record in self.nodes[i].log)
+            )
+        ]
+
+    def laggards(self) -> list[str]:
+        """Honest members that do not take part, are behind, or lack the proof of an epoch."""
+        newest = self.newest
+        found = []
+        for i in self.honest:
+            node = self.nodes[i]
+            if newest.membership.public_key(ReplicaId(i)) != QuickKeyring.public_key(node.key):
+                continue
+            if node.replica is None or not node.replica.takes_part:
+                found.append(f"R{i} does not take part")
+            elif node.state != newest:
+                found.append(f"R{i} is behind")
+            elif len(node.epochs) != newest.membership.epoch:
+                found.append(f"R{i} lacks proofs of epochs")
+        return found
 
     # --- what must hold ------------------------------------------------------------------------
 
@@ -184,26 +290,27 @@ class Network:
             )
             assert set(times.values()) <= {1}, "a request was applied twice"
         longest = max((self.nodes[i].ledger for i in self.honest), key=len)
+        proofs = max((self.nodes[i].epochs for i in self.honest), key=len)
         for slot in longest.values():
             for index, _ in items(slot.batch):
-                verify(certify(slot, index), rules)
+                verify(certify(slot, index, proofs), rules)
 
     # --- the machinery -------------------------------------------------------------------------
 
     def _boot(self, i: int) -> None:
         node = self.nodes[i]
         node.life += 1
-        requests = [
-            item.request.message
-            for slot in node.ledger.values()
-            for _, item in items(slot.batch)
-            if is_final(item, self.policy)
-        ]
+        requests = list(node.final.values())
+        key = QuickKeyring.public_key(node.key)
         node.replica = Replica(
-            Configuration(NETWORK, self.members.members[i].public_key, self.members, self.policy),
-            QuickKeyring(i),
+            Configuration(NETWORK, key, self.members, self.policy),
+            QuickKeyring(node.key),
             tuple(node.log),
-            Tip(node.state, tuple(requests[-REMEMBERED_MAX:])),
+            Tip(
+                node.state,
+                tuple(requests[-REMEMBERED_MAX:]),
+                node.epochs[-1] if node.epochs else None,
+            ),
         )
         self._put(0, i, events.Started())
 
@@ -233,12 +340,14 @@ class Network:
             case effects.Compact(records):
                 node.log[:] = records
             case effects.Broadcast(message):
-                for j in range(self.n):
-                    if j != i:
+                for j, other in enumerate(self.nodes):
+                    if j != i and QuickKeyring.public_key(other.key) in node.wanted:
                         self._send(i, j, message)
             case effects.Send(j, message):
                 self._send(i, j, message)
-            case effects.SendLedger(j, first, last):
+            case effects.SendLedger(j, first, last, proven):
+                for certificate in node.epochs[proven:]:
+                    self._send(i, j, certificate)
                 for number in range(first, last + 1):
                     self._send(i, j, node.ledger[number])
             case effects.ArmTimer(timer, delay_ms):
@@ -254,9 +363,22 @@ class Network:
                 result = same_first_word(texts)
                 compared = events.AnswersCompared(request_id, attempt, answers, *result)
                 self._put(self.random.uniform(10, 60), i, compared)
-            case effects.Reply(request_id, final=final):
+            case effects.Reply(request_id, slot, index, final):
                 if final:
                     node.replied.add(request_id)
+                    entry = slot.batch[index]
+                    assert isinstance(entry, Item)
+                    node.final[request_id] = entry.request.message
+            case effects.Rejected(request_id):
+                node.asked.discard(request_id)
+            case effects.RecordEpoch(certificate):
+                if certificate.membership.epoch > len(node.epochs):
+                    node.epochs.append(certificate)
+            case effects.MembersChanged(members):
+                node.wanted = frozenset(member.public_key for member in members)
+            case effects.Retired():
+                node.gone = True
+                self.crash(i)
             case effects.Apply(number, slot, state):
                 assert number == len(node.ledger) + 1, f"R{i} has a gap before slot {number}"
                 node.ledger[number] = slot
@@ -273,6 +395,8 @@ class Network:
             self._deliver(i, j, message)
             return
         self._sent_before = [*self._sent_before[1 - REPLAYED_MAX :], message]
+        if self.random.random() < self.byzantine.made_up:
+            self._deliver(i, j, self._made_up(i))
         draw = self.random.random() - self.byzantine.dropped
         if draw < 0:
             return
@@ -294,12 +418,51 @@ class Network:
         self._last_arrival[i, j] = at_ms
         self._put(at_ms - self.now_ms, j, events.Received(ReplicaId(i), message))
 
-    def _mutated(self, message: WireMessage) -> WireMessage:
-        """As it would arrive; the message itself if nobody could read the mutant."""
+    def _made_up(self, i: int) -> WireMessage:
+        """What no honest replica in its place would send now."""
+        draw = self.random
+        node = self.nodes[i]
+        me = ReplicaId(i)
+        membership = self.newest.membership
+        signed = [m for m in self._sent_before if isinstance(m, Signed)]
+        heard = [
+            signed
+            for slot in list(node.ledger.values())[-4:]
+            for _, item in items(slot.batch)
+            for signed in (*item.reveals, *item.seals)
+        ]
+        match draw.randrange(4):
+            case 0 if signed:
+                one = draw.choice([*signed, *heard])
+                other = draw.choice([one, *signed])
+                return self._readable(lambda: Accusation(Equivocation(one, self._mutant(other))))
+            case 1 if node.epochs:
+                return self._mutated(draw.choice(node.epochs))
+            case 2:
+                whom = draw.choice(membership.replicas)
+                changes: list[Change] = [
+                    Leave(whom),
+                    Renew(draw.choice([me, whom]), draw.randbytes(32)),
+                    ReplaceKey(whom, draw.randbytes(32)),
+                    Join("sybil", draw.randbytes(32), ()),
+                    SetPolicy(Policy(attempts_max=1)),
+                ]
+                endorsement = Endorsement(NETWORK, membership.epoch, draw.choice(changes), me)
+                return Signed(endorsement, QuickKeyring(node.key).sign(endorsement))
+            case _:
+                first, proven = draw.choice([0, 1, 2**64 - 1]), draw.choice([0, 1, 2**64 - 1])
+                return LedgerWanted(SequenceNumber(first), Epoch(proven))
+
+    @staticmethod
+    def _readable(make: Callable[[], Any]) -> WireMessage:
+        """As it would arrive; something harmless if nobody could read it."""
         try:
-            return decode(encode(self._mutant(message)))
-        except (Malformed, ValueError, TypeError, AttributeError, OverflowError):
-            return message
+            return decode(encode(make()))
+        except (Malformed, ValueError, TypeError, AttributeError, OverflowError, KeyError):
+            return LedgerWanted(SequenceNumber(1), Epoch(0))
+
+    def _mutated(self, message: WireMessage) -> WireMessage:
+        return self._readable(lambda: self._mutant(message))
 
     def _mutant(self, value: Any) -> Any:
         """One part of the value is another, and own signatures around it are made again."""

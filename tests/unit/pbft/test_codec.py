@@ -1,6 +1,7 @@
 """One message, one encoding: what the codec accepts and all that it refuses."""
 
-from typing import Any
+from dataclasses import fields
+from typing import Any, get_args
 
 import cbor2
 import pytest
@@ -18,7 +19,9 @@ from pbft.codec import (
     to_plain,
 )
 from pbft.errors import Malformed
+from pbft.membership import Change, Leave
 from pbft.messages import (
+    Accusation,
     AnswerCommitment,
     AnswerReveal,
     BatchContent,
@@ -26,7 +29,12 @@ from pbft.messages import (
     Checkpoint,
     Commit,
     DecidedSlot,
+    Endorsement,
+    Entry,
+    EpochCertificate,
+    Evidence,
     Height,
+    LedgerWanted,
     NewView,
     Prepare,
     PrePrepare,
@@ -36,8 +44,9 @@ from pbft.messages import (
     Signed,
     ViewChange,
 )
+from pbft.policy import Policy
 from pbft.records import RECORD_KINDS
-from pbft.types import MESSAGE_BYTES_MAX, U64_MAX
+from pbft.types import MESSAGE_BYTES_MAX, U64_MAX, ReplicaId
 from tests.support import forge
 from tests.support.strategies import values
 
@@ -52,23 +61,28 @@ ON_THE_WIRE: list[Any] = [
     Signed[Checkpoint],
     Signed[ViewChange],
     Signed[NewView],
+    Signed[Endorsement],
     Proposal,
     DecidedSlot,
     BatchWanted,
     BatchContent,
+    LedgerWanted,
+    EpochCertificate,
+    Accusation,
 ]
 
 NETWORK = b"\x11" * 32
 SIGNATURE = b"\x22" * 64
 HEIGHT = MESSAGE_CODES[Height]
 REQUEST = MESSAGE_CODES[Request]
-HEAD = bytes([0x83, HEIGHT, 0x84, 0x58, 0x20]) + NETWORK
-"""A height up to and including its network; `applied`, `view` and `replica` follow."""
+ENDORSEMENT = MESSAGE_CODES[Endorsement]
+HEAD = bytes([0x83, HEIGHT, 0x85, 0x58, 0x20]) + NETWORK + b"\x00"
+"""A height up to and including its epoch; `applied`, `view` and `replica` follow."""
 TAIL = b"\x58\x40" + SIGNATURE
 
 
 def height_frame(applied: Any = 5, replica: Any = 1, code: Any = HEIGHT) -> bytes:
-    return cbor2.dumps([code, [NETWORK, applied, 0, replica], SIGNATURE])
+    return cbor2.dumps([code, [NETWORK, 0, applied, 0, replica], SIGNATURE])
 
 
 def request_frame(**changes: Any) -> bytes:
@@ -127,6 +141,103 @@ def test_every_record_survives_the_log(kind: Any) -> None:
     check()
 
 
+# --- alternatives ------------------------------------------------------------------------------
+
+ALTERNATIVES: list[tuple[Any, list[str]]] = [
+    (Change, ["Join", "Leave", "ReplaceKey", "SetPolicy", "Renew"]),
+    (Evidence, ["Equivocation", "CommitmentMismatch", "FalseItem"]),
+    (Entry, ["Item", "EndorsedChange", "Accusation"]),
+]
+
+
+@pytest.mark.parametrize(("union", "names"), ALTERNATIVES, ids=lambda value: str(value)[:40])
+def test_the_alternatives_keep_their_numbers(union: Any, names: list[str]) -> None:
+    """Numbers of alternatives are under signatures and digests: their order is fixed."""
+    assert [kind.__name__ for kind in get_args(union)] == names
+    for number, kind in enumerate(get_args(union)):
+
+        @settings(max_examples=5)
+        @given(values(kind), st.just(number))
+        def check(value: Any, expected: int) -> None:
+            assert to_plain(value, union)[0] == expected
+            assert decode_value(encode_value(value, union), union) == value
+
+        check()
+
+
+LEAVE = [1, [3]]
+
+
+@pytest.mark.parametrize(
+    "plain",
+    [
+        [5, [3]],
+        [U64_MAX, [3]],
+        [-1, [3]],
+        [True, [3]],
+        [1.0, [3]],
+        ["1", [3]],
+        [None, [3]],
+        [1],
+        [1, [3], 0],
+        [],
+        [3],
+        3,
+        "Leave",
+        None,
+        [1, 3],
+        [1, []],
+        [1, [3, 4]],
+        [1, None],
+        [0, [3]],
+    ],
+    ids=repr,
+)
+def test_a_wrong_alternative_is_malformed(plain: Any) -> None:
+    """Of an unknown number, with another arity, or the fields of another kind: refused."""
+    assert from_plain(LEAVE, Change) == Leave(ReplicaId(3))  # type: ignore[arg-type]
+    with pytest.raises(Malformed):
+        from_plain(plain, Change)  # type: ignore[arg-type]
+    body = [NETWORK, 0, plain, 1]
+    decode(cbor2.dumps([ENDORSEMENT, [NETWORK, 0, LEAVE, 1], SIGNATURE]))
+    refuse(cbor2.dumps([ENDORSEMENT, body, SIGNATURE]))
+
+
+@pytest.mark.parametrize(("field", "value"), [
+    ("similarity_threshold_bp", 0),
+    ("similarity_threshold_bp", 10_001),
+    ("vote_numerator", 1),
+    ("vote_denominator", 0),
+    ("vote_denominator", U64_MAX),
+    ("rotation_slots", 65),
+    ("attempts_max", 0),
+    ("attempts_max", 9),
+    ("view_timeout_ms", 99),
+    ("tokens_max", U64_MAX),
+])  # fmt: skip
+def test_a_policy_out_of_range_is_malformed(field: str, value: int) -> None:
+    """A record that checks itself refuses like the codec: `Malformed`, never `ValueError`."""
+    names = [f.name for f in fields(Policy)]
+    plain = to_plain(Policy())
+    frame = [ENDORSEMENT, [NETWORK, 0, [3, [plain]], 1], SIGNATURE]
+    decode(cbor2.dumps(frame))
+    plain[names.index(field)] = value
+    refuse(cbor2.dumps(frame), "policy")
+
+
+@settings(max_examples=200)
+@given(st.integers(0, len(fields(Policy)) - 1), st.integers(0, U64_MAX) | st.integers(0, 70_000))
+def test_any_policy_is_in_range_or_malformed(place: int, value: int) -> None:
+    """Whatever number stands in whatever field of a policy, nothing but `Malformed` comes."""
+    plain = to_plain(Policy())
+    plain[place] = value
+    try:
+        policy = from_plain(plain, Policy)
+    except Malformed:
+        return
+    assert to_plain(policy) == plain
+
+
 def test_the_types_keep_their_numbers() -> None:
     """Numbers on the wire are fixed: renumbering would make old signatures wrong."""
     assert [kind.__name__ for kind in MESSAGE_CODES] == [
@@ -141,12 +252,16 @@ def test_the_types_keep_their_numbers() -> None:
         "Checkpoint",
         "ViewChange",
         "NewView",
+        "Endorsement",
         "Proposal",
         "DecidedSlot",
         "BatchWanted",
         "BatchContent",
+        "LedgerWanted",
+        "EpochCertificate",
+        "Accusation",
     ]
-    assert list(MESSAGE_CODES.values()) == list(range(1, 16))
+    assert list(MESSAGE_CODES.values()) == list(range(1, 20))
 
 
 def test_what_is_signed_differs_between_types_with_equal_fields() -> None:
@@ -210,7 +325,7 @@ def test_refuses_a_length_that_is_longer_than_needed(short: bytes, long: bytes) 
     [
         b"\x9f" + height_frame()[1:] + b"\xff",
         bytes([0x83, HEIGHT]) + b"\x9f" + HEAD[3:] + b"\x05\x00\x01\xff" + TAIL,
-        bytes([0x83, HEIGHT, 0x84]) + b"\x5f\x58\x20" + NETWORK + b"\xff\x05\x00\x01" + TAIL,
+        bytes([0x83, HEIGHT, 0x85]) + b"\x5f\x58\x20" + NETWORK + b"\xff\x00\x05\x00\x01" + TAIL,
         request_frame().replace(b"\x64Why?", b"\x7f\x64Why?\xff"),
     ],
     ids=["outer array", "inner array", "byte string", "text"],
@@ -291,13 +406,13 @@ def test_accepts_the_greatest_integer() -> None:
 @pytest.mark.parametrize("length", [0, 31, 33])
 def test_hashes_have_32_bytes(length: int) -> None:
     """A digest of any other length is refused."""
-    refuse(cbor2.dumps([HEIGHT, [bytes(length), 5, 1], SIGNATURE]))
+    refuse(cbor2.dumps([HEIGHT, [bytes(length), 0, 5, 0, 1], SIGNATURE]))
 
 
 @pytest.mark.parametrize("length", [0, 63, 65])
 def test_signatures_have_64_bytes(length: int) -> None:
     """A signature of any other length is refused."""
-    refuse(cbor2.dumps([HEIGHT, [NETWORK, 5, 0, 1], bytes(length)]))
+    refuse(cbor2.dumps([HEIGHT, [NETWORK, 0, 5, 0, 1], bytes(length)]))
 
 
 @pytest.mark.parametrize(
@@ -333,7 +448,7 @@ def test_the_longest_text_is_accepted() -> None:
     decode(request_frame(fields=[["n" * 32, "label", ["x" * 64] * 64, "u" * 16]] * 16))
 
 
-@pytest.mark.parametrize("body", [[NETWORK, 5, 0], [NETWORK, 5, 0, 1, 1], [], 5, "x", None])
+@pytest.mark.parametrize("body", [[NETWORK, 0, 5, 0], [NETWORK, 0, 5, 0, 1, 1], [], 5, "x", None])
 def test_a_message_has_exactly_its_fields(body: Any) -> None:
     """A field too few or too many is refused."""
     refuse(cbor2.dumps([HEIGHT, body, SIGNATURE]))
@@ -341,14 +456,19 @@ def test_a_message_has_exactly_its_fields(body: Any) -> None:
 
 @pytest.mark.parametrize(
     "parts",
-    [[], [HEIGHT], [HEIGHT, [NETWORK, 5, 0, 1]], [HEIGHT, [NETWORK, 5, 0, 1], SIGNATURE, 0]],
+    [
+        [],
+        [HEIGHT],
+        [HEIGHT, [NETWORK, 0, 5, 0, 1]],
+        [HEIGHT, [NETWORK, 0, 5, 0, 1], SIGNATURE, 0],
+    ],
 )
 def test_a_signed_message_has_exactly_its_parts(parts: list[Any]) -> None:
     """Type, body and signature, and nothing else."""
     refuse(cbor2.dumps(parts))
 
 
-@pytest.mark.parametrize("code", [0, 16, 255, U64_MAX])
+@pytest.mark.parametrize("code", [0, 20, 255, U64_MAX])
 def test_refuses_unknown_types(code: int) -> None:
     """A type that nobody knows is refused."""
     refuse(height_frame(code=code))

@@ -22,6 +22,7 @@ RANGES = {
     "tokens_max": (1, TOKENS_MAX),
     "requests_in_flight_max": (1, 4_096),
     "temperature_milli": (0, 2_000),
+    "attempts_max": (1, 8),
 }
 
 

@@ -5,9 +5,8 @@ from dataclasses import replace
 import pytest
 
 from pbft.item import Rules
-from pbft.membership import Membership
 from pbft.policy import Policy
-from pbft.types import Epoch, ReplicaId, View, faults_tolerated, quorum_size
+from pbft.types import ReplicaId, View, faults_tolerated, quorum_size
 from tests.support.cluster import NETWORK
 from tests.support.forge import D1, prepare
 from tests.support.keyring import keyring, membership
@@ -50,7 +49,7 @@ def test_f_is_the_greatest_number_that_the_paper_allows(n: int) -> None:
 @pytest.mark.parametrize("n", [1, 2, 4, 7])
 def test_the_primary_goes_round(n: int) -> None:
     """p = v mod n (§4.1)."""
-    members = Membership(Epoch(0), (b"",) * n)
+    members = membership(n)
     assert [members.primary(View(v)) for v in range(2 * n)] == [*range(n), *range(n)]
 
 
