@@ -56,9 +56,10 @@ class Disk:
         del self.slots[self.safe :]
         del self.states[self.safe :]
 
-    def damage_log(self) -> None:
-        """A bit flips in the log: its checksum tells, and the node sets the log aside."""
-        self.log[:] = [Forgot()]
+    def damage_log(self, salt: bytes) -> None:
+        """A bit flips in the log: its checksum tells, and the node sets the log aside. `salt`: 32
+        bytes that it drew in no life before."""
+        self.log[:] = [Forgot(salt)]
 
     def forget(self) -> None:
         """Log and ledger are gone, and nothing tells that there ever were any."""

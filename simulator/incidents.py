@@ -272,7 +272,7 @@ class Incidents:
             case "unsynced":
                 process.disk.lose_unsynced()
             case "log":
-                process.disk.damage_log()
+                process.disk.damage_log(process.draw.randbytes(32))
                 self._world.checkers.forget_log(process)
             case "all":
                 process.disk.forget()

@@ -26,7 +26,7 @@ from typing import Any
 from simulator import expectations
 from simulator.errors import BadScenario
 from simulator.meaning import Models
-from simulator.plan import Incident, Plan, Question, check
+from simulator.plan import MS_MAX, Incident, Plan, Question, check
 
 _TOP = {
     "says", "name", "nodes", "seconds", "bound", "delay_ms", "long_tail", "policy", "models",
@@ -105,9 +105,12 @@ def _pair(value: Any) -> tuple[int, int]:
 
 def _ms(entry: dict[str, Any], name: str, default: float | None = None) -> int:
     value: Any = entry.get(name, default)
-    if type(value) not in (int, float) or value < 0:
-        raise BadScenario(f"{name} is {value!r}; it must be a number of seconds.")
-    return int(round(value * 1_000))
+    if type(value) not in (int, float) or not 0 <= value <= MS_MAX / 1_000:
+        raise BadScenario(
+            f"{name} is {value!r}; it must be a number of seconds from 0 to {MS_MAX // 1_000}."
+        )
+    ms: int = round(value * 1_000)
+    return ms
 
 
 def _questions(entry: dict[str, Any]) -> list[Question]:

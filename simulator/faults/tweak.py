@@ -132,8 +132,9 @@ class Tweak(Fault):
     def sent(self, effect: Broadcast | Send) -> list[Effect]:
         mutation = _BY_NAME.get(self._options["how"])
         message = effect.message
-        said: Any = inner_of(message)
-        if mutation is None or type(said) is not mutation.kind or said.replica != self.me:
+        said = inner_of(message)
+        own = getattr(said, "replica", None) == self.me
+        if mutation is None or not own or type(said) is not mutation.kind:
             return [effect]
         changed: Any = self._resigned(mutation.change(said))
         if isinstance(message, Proposal):
