@@ -6,6 +6,8 @@
 - exactly-once: an attempt at a request is in one slot; slots are applied in order, without gaps
 - views: the view of an honest replica never goes back within an epoch, not even through a crash
 - proofs: a quorum's signatures stand under every applied slot (`simulator.proofs`)
+- secrecy: no honest replica reveals an answer before a seal lists its commitment
+- durability: what an honest replica says follows from its log (`simulator.durability`)
 - consistency: an honest replica never contradicts itself, and so can never be accused
 - accountability: nobody honest is accused
 - memory: what a replica holds stays within a bound
@@ -22,6 +24,7 @@ from pbft.membership import Membership
 from pbft.messages import (
     Accusation,
     Answer,
+    AnswerReveal,
     Batch,
     CommitmentMismatch,
     DecidedSlot,
@@ -30,14 +33,16 @@ from pbft.messages import (
     FalseItem,
     Item,
     Request,
+    Seal,
     WireMessage,
 )
 from pbft.policy import Policy
-from pbft.records import AnswerDrawn, RequestAccepted
+from pbft.records import AnswerDrawn, Record, RequestAccepted, Sealed, ViewEntered
 from pbft.replica import Replica
 from pbft.state import State
 from pbft.types import RequestId
 from simulator import meaning
+from simulator.durability import Logged
 from simulator.errors import Finding, Violation
 from simulator.memory import entries_held
 from simulator.proofs import Check, batch_digest, check_simulated, commits_fault, request_id
@@ -94,6 +99,10 @@ class Checkers:
         self._asked: set[Request] = set()
         self._drawn: dict[tuple[int, bytes, int], Answer] = {}
         self._said: dict[tuple[object, ...], object] = {}
+        self._sealed: dict[tuple[bytes, int], set[int]] = {}
+        """By attempt: whose commitments are in a seal that somebody honest logged."""
+        self._logged: dict[int, Logged] = {}
+        """By process."""
         self._views: dict[int, tuple[int, int]] = {}
         self._place: dict[tuple[bytes, int], int] = {}
         self._replied_in_life: dict[int, tuple[int, set[RequestId]]] = {}
@@ -108,6 +117,10 @@ class Checkers:
     def on_start(self, process: "Process") -> None:
         self.accepted.setdefault(process.number, set())
         self.replied.setdefault(process.number, set())
+        self.on_compacted(process)
+
+    def on_compacted(self, process: "Process") -> None:
+        self._logged[process.number] = Logged(process.disk.log)
 
     def on_asked(self, process: "Process", request: Request) -> None:
         if process.honest:
@@ -122,20 +135,46 @@ class Checkers:
 
     def on_accepted(self, process: "Process", record: RequestAccepted) -> None:
         request = record.request.message
-        if process.honest and request.replica == process.replica_id:
+        if request.replica == process.replica_id:
             self.accepted[process.number].add(RequestId(request_id(request)))
 
     def on_drawn(self, process: "Process", record: AnswerDrawn) -> None:
-        if process.honest:
-            key = (process.replica_id, record.request_id, record.attempt)
-            if self._drawn.setdefault(key, record.answer) != record.answer:
-                self.fail("consistency", f"R{process.number} answered one question twice")
+        key = (process.replica_id, record.request_id, record.attempt)
+        if self._drawn.setdefault(key, record.answer) != record.answer:
+            self.fail("consistency", f"R{process.number} answered one question twice")
+
+    def on_logged(self, process: "Process", record: Record) -> None:
+        """What an honest replica may rely on from now on."""
+        if not process.honest:
+            return
+        self._logged[process.number].add(record)
+        match record:
+            case RequestAccepted():
+                self.on_accepted(process, record)
+            case AnswerDrawn():
+                self.on_drawn(process, record)
+            case Sealed(seal):
+                self._on_seal(seal.message)
+            case ViewEntered(new_view):
+                for vote in new_view.message.view_changes:
+                    for chain in vote.message.chains:
+                        for seal in chain.seals:
+                            self._on_seal(seal.message)
+
+    def _on_seal(self, seal: Seal) -> None:
+        sealed = self._sealed.setdefault((seal.request_id, seal.attempt), set())
+        sealed.update(commitment.message.replica for commitment in seal.commitments)
 
     def on_said(self, process: "Process", message: WireMessage) -> None:
         """What others said may be passed on; what it says itself, it says once."""
         said = said_in(message)
         if said is None or said.replica != process.replica_id:
             return
+        if isinstance(said, AnswerReveal):
+            self._check_sealed(process, said)
+        if not self._logged[process.number].covers(said):
+            kind = type(said).__name__
+            self.fail("durability", f"R{process.number} says a {kind} that its log knows nothing of")
         topic = topic_of(said)
         if topic is not None:
             first = self._said.setdefault(topic, said)
@@ -144,6 +183,10 @@ class Checkers:
                     "consistency",
                     f"R{process.number} is honest and contradicts itself: {first} and {said}",
                 )
+
+    def _check_sealed(self, process: "Process", said: AnswerReveal) -> None:
+        if said.replica not in self._sealed.get((said.request_id, said.attempt), ()):
+            self.fail("secrecy", f"R{process.number} reveals an answer that is in no seal")
 
     def on_report(self, process: "Process", effect: effects.Report) -> None:
         if process.honest:

@@ -16,7 +16,6 @@ from pbft.context import Configuration
 from pbft.keyring import Keyring
 from pbft.membership import Membership
 from pbft.messages import Kind, Request, WireMessage
-from pbft.records import AnswerDrawn, RequestAccepted
 from pbft.replica import Replica
 from pbft.types import ReplicaId, RequestId
 from simulator.checkers import Checkers
@@ -297,18 +296,15 @@ class World:
         if disk.full:
             self.crash(process, "its disk is full")
             return
-        record = effect.record
-        disk.append(record)
-        if type(record) is RequestAccepted:
-            self.checkers.on_accepted(process, record)
-        elif type(record) is AnswerDrawn:
-            self.checkers.on_drawn(process, record)
+        disk.append(effect.record)
+        self.checkers.on_logged(process, effect.record)
 
     def _compact(self, process: Process, effect: effects.Compact) -> None:
         if process.disk.full:
             self.crash(process, "its disk is full")
             return
         process.disk.replace(effect.records)
+        self.checkers.on_compacted(process)
 
     def _broadcast(self, process: Process, effect: effects.Broadcast) -> None:
         message = effect.message

@@ -11,12 +11,19 @@ from simulator.faults.equivocate import Equivocate
 from simulator.faults.flood import Flood
 from simulator.faults.forge import Forge
 from simulator.faults.frame import Frame
+from simulator.faults.items import BadItem
 from simulator.faults.lie import Lie
 from simulator.faults.matrix import Matrix
 from simulator.faults.missend import Missend
 from simulator.faults.mutate import Mutate
 from simulator.faults.mute import Mute
-from simulator.faults.propose import HideProposals, SplitProposals, WrongDigest, WrongNumber
+from simulator.faults.propose import (
+    FalsePrimary,
+    HideProposals,
+    SplitProposals,
+    WrongDigest,
+    WrongNumber,
+)
 from simulator.faults.replay import Replay
 from simulator.faults.selective import Selective
 from simulator.faults.slow import Slow
@@ -29,6 +36,7 @@ from simulator.faults.votes import DoubleVote, Misvote, Recast, Revote
 from simulator.faults.withhold import Withhold
 
 BEHAVIOURS: dict[str, type[Fault]] = {
+    "bad_item": BadItem,
     "bad_plan": BadPlan,
     "bad_view_change": BadViewChange,
     "bias": Bias,
@@ -37,6 +45,7 @@ BEHAVIOURS: dict[str, type[Fault]] = {
     "copy": Copy,
     "double_vote": DoubleVote,
     "equivocate": Equivocate,
+    "false_primary": FalsePrimary,
     "flood": Flood,
     "forge": Forge,
     "frame": Frame,

@@ -12,11 +12,11 @@ from simulator.faults.base import Fault
 
 
 class Copy(Fault):
-    """Waits for another's words.
+    """Has no answer of its own, and waits for another's words.
 
-    `when` = "after": keeps its own answer back until somebody reveals, and then commits to the
-    same words. "before": repeats the first commitment that it hears as its own, and later reveals
-    whatever was revealed under it.
+    `when` = "after": as soon as somebody reveals it commits to the same words. "before": repeats
+    the first commitment that it hears as its own, and later reveals whatever was revealed under
+    it.
     """
 
     OPTIONS: ClassVar[Mapping[str, Any]] = {"when": "after"}
@@ -27,7 +27,7 @@ class Copy(Fault):
         self._copied: dict[tuple[RequestId, int], int] = {}
 
     def heard(self, event: Event) -> Event | None:
-        if isinstance(event, AnswerReady) and self._options["when"] == "after":
+        if isinstance(event, AnswerReady):
             self._waiting[event.request_id, event.attempt] = event
             return None
         return event
@@ -44,7 +44,8 @@ class Copy(Fault):
 
     def _on_reveal(self, said: AnswerReveal) -> list[Effect]:
         key = (said.request_id, said.attempt)
-        if (own := self._waiting.pop(key, None)) is not None:
+        own = self._waiting.pop(key, None)
+        if own is not None and self._options["when"] == "after":
             return self._replica.step(replace(own, answer=said.answer))
         if self._copied.get(key) == said.replica and self.me is not None:
             return [Broadcast(self._resigned(replace(said, replica=self.me)))]

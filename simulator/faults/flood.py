@@ -18,12 +18,13 @@ from pbft.types import Digest, RequestId, SequenceNumber, View
 from simulator.faults.base import Fault
 
 FAR = (1, 2, 63, 64, 65, 255, 256, 257, 1_000, 2**32, 2**63, 2**64 - 1)
+KINDS = ("Prepare", "Commit", "Checkpoint", "Height", "ViewChange", "Seal", "AnswerCommitment")
 
 
 class Flood(Fault):
-    """After every event, `times` signed messages about nothing."""
+    """After every event, `times` signed messages about nothing; of the kinds in `messages`."""
 
-    OPTIONS: ClassVar[Mapping[str, Any]] = {"times": 2}
+    OPTIONS: ClassVar[Mapping[str, Any]] = {"times": 2, "messages": None}
 
     def besides(self, event: Event) -> list[Effect]:  # noqa: ARG002  # whatever happens
         if self.me is None:
@@ -33,23 +34,23 @@ class Flood(Fault):
     def _junk(self) -> Any:
         draw = self._draw
         network, epoch = self._configuration.network, self.state.membership.epoch
-        view = View(draw.choice([self.view, self.view + 1, draw.choice(FAR)]))
-        far = draw.choice([draw.choice(FAR), draw.randrange(1, 2**64)])
-        number = SequenceNumber(draw.choice([self.applied + 1, far]))
+        view = View(draw.choice([*[self.view] * 3, self.view + 1, draw.choice(FAR)]))
+        far = draw.choice([draw.choice(FAR), *[draw.randrange(1, 2**64)] * 2])
+        number = SequenceNumber(draw.choice([self.applied + 1, far, far]))
         some = Digest(draw.randbytes(32))
-        me = self.me
-        match draw.randrange(8):
-            case 0:
-                return Prepare(network, epoch, view, number, some, me)  # type: ignore[arg-type]
-            case 1:
-                return Commit(network, epoch, view, number, some, me)  # type: ignore[arg-type]
-            case 2:
-                return Checkpoint(network, epoch, number, some, me)  # type: ignore[arg-type]
-            case 3:
-                return Height(network, epoch, number, view, me)  # type: ignore[arg-type]
-            case 4:
-                return ViewChange(network, epoch, view, number, (), (), (), me)  # type: ignore[arg-type]
-            case 5:
-                return Seal(network, epoch, RequestId(some), 0, view, 0, bytes(32), (), me)  # type: ignore[arg-type]
+        me: Any = self.me
+        match draw.choice(self._options["messages"] or KINDS):
+            case "Prepare":
+                return Prepare(network, epoch, view, number, some, me)
+            case "Commit":
+                return Commit(network, epoch, view, number, some, me)
+            case "Checkpoint":
+                return Checkpoint(network, epoch, number, some, me)
+            case "Height":
+                return Height(network, epoch, number, view, me)
+            case "ViewChange":
+                return ViewChange(network, epoch, view, number, (), (), (), me)
+            case "Seal":
+                return Seal(network, epoch, RequestId(some), 0, view, 0, bytes(32), (), me)
             case _:
-                return AnswerCommitment(network, epoch, RequestId(some), 0, some, me)  # type: ignore[arg-type]
+                return AnswerCommitment(network, epoch, RequestId(some), 0, some, me)

@@ -6,16 +6,18 @@ from typing import Any, ClassVar
 
 from pbft import digest
 from pbft.effects import Broadcast, Effect, Send
+from pbft.events import Event, Received
 from pbft.messages import Proposal
-from pbft.types import Digest, ReplicaId, SequenceNumber
+from pbft.types import U64_MAX, Digest, ReplicaId, SequenceNumber
 from simulator.faults.base import Fault, other_bytes
 
 
 class SplitProposals(Fault):
     """Different batches under one number: the batch to the first peers, nothing (`other` =
-    "empty"), or the batch turned round and cut ("other"), to the last."""
+    "empty"), or the batch before ("other"), to the `last` ones; if `both` is 1, after the batch
+    itself."""
 
-    OPTIONS: ClassVar[Mapping[str, Any]] = {"last": 1, "other": "empty"}
+    OPTIONS: ClassVar[Mapping[str, Any]] = {"last": 1, "other": "empty", "both": 0}
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -31,6 +33,8 @@ class SplitProposals(Fault):
         other = Proposal(self._resigned(said), batch)
         peers = self._others()
         last = set(peers[len(peers) - self._options["last"] :])
+        if self._options["both"]:
+            return [effect, *self._to_each(effect, lambda _, r: other if r in last else None)]
         return self._to_each(effect, lambda _, r: other if r in last else message)
 
 
@@ -62,6 +66,26 @@ class WrongDigest(Fault):
         said = message.pre_prepare.message
         other = replace(said, digest=Digest(other_bytes(said.digest)))
         return [replace(effect, message=Proposal(self._resigned(other), message.batch))]
+
+
+class FalsePrimary(Fault):
+    """Proposes although it does not lead: what the primary proposed, again under the next number,
+    and nothing at all under the same one."""
+
+    def besides(self, event: Event) -> list[Effect]:
+        heard = event.message if isinstance(event, Received) else None
+        if not isinstance(heard, Proposal) or self.me is None or self.me == self.primary:
+            return []
+        said = heard.pre_prepare.message
+        after = SequenceNumber(min(U64_MAX, said.sequence_number + 1))
+        nothing = digest.digest_of(())
+        return [
+            Broadcast(Proposal(self._resigned(replace(said, replica=self.me, **other)), batch))
+            for other, batch in (
+                ({"sequence_number": after}, heard.batch),
+                ({"digest": nothing}, ()),
+            )
+        ]
 
 
 class HideProposals(Fault):

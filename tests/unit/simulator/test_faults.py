@@ -62,8 +62,11 @@ def test_a_fault_that_changes_nothing_is_the_replica() -> None:
 
 
 def test_every_fault_has_a_name() -> None:
-    """The command line offers exactly these."""
-    assert {"lie": Lie, "slow": Slow, "crash": Crash, "equivocate": Equivocate} == FAULTS
+    """No class is left out, and its name is that of the class, in small letters."""
+    assert set(FAULTS.values()) == set(Fault.__subclasses__())
+    assert {name: name.title().replace("_", "") for name in FAULTS} == {
+        name: kind.__name__ for name, kind in FAULTS.items()
+    }
 
 
 @pytest.mark.parametrize("name", sorted(FAULTS))
