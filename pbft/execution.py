@@ -119,6 +119,8 @@ class Execution:
         request = item.request.message
         request_id = digest.request_id(request)
         final = is_final(item, self._context.policy)
+        if final and self._history.is_decided_id(request_id):
+            return  # it stands in another slot too, that a new view took over: see `State.finished`
         if final:
             self._observation.close(request)
             self._history.add(request)

@@ -28,6 +28,7 @@ from pbft.policy import Policy
 from pbft.reputation import Standing, points
 from pbft.schema import AtMost
 from pbft.types import (
+    BATCH_ITEMS_MAX,
     CHECKPOINT_INTERVAL,
     MEMBERS_MAX,
     Digest,
@@ -37,6 +38,7 @@ from pbft.types import (
 )
 
 OPEN_REQUESTS_MAX = 8_192
+FINISHED_MAX = CHECKPOINT_INTERVAL * BATCH_ITEMS_MAX
 RENEWAL_SLOTS_MIN = 1_024
 """Slots between two new epochs for the sake of one member's memory."""
 
@@ -65,6 +67,10 @@ class State:
     """Takes effect at the next checkpoint."""
     open_requests: Annotated[tuple[OpenRequest, ...], AtMost(OPEN_REQUESTS_MAX)]
     """In the order of their first attempts."""
+    finished: Annotated[tuple[RequestId, ...], AtMost(FINISHED_MAX)]
+    """Requests decided for good since the last checkpoint, in the order of their decisions. A new
+    view takes over what was prepared in different views, so a request may stand in two slots of an
+    interval (§4.4): what comes later has no effect."""
 
     @property
     def digest(self) -> Digest:
@@ -74,7 +80,14 @@ class State:
     @property
     def rest_digest(self) -> Digest:
         """Of everything but the members and the policy."""
-        body = (self.applied, self.chain, self.standings, self.pending, self.open_requests)
+        body = (
+            self.applied,
+            self.chain,
+            self.standings,
+            self.pending,
+            self.open_requests,
+            self.finished,
+        )
         return digest.plain_digest(b"rest", b"".join(map(_encode, body, _REST)))
 
     @property
@@ -103,7 +116,14 @@ class State:
         return next((s for s in self.standings if s.replica == replica), None)
 
 
-_REST = (SequenceNumber, Digest, tuple[Standing, ...], Change | None, tuple[OpenRequest, ...])
+_REST = (
+    SequenceNumber,
+    Digest,
+    tuple[Standing, ...],
+    Change | None,
+    tuple[OpenRequest, ...],
+    tuple[RequestId, ...],
+)
 
 
 def _encode(value: object, annotation: object) -> bytes:
@@ -120,6 +140,7 @@ def first_state(membership: Membership, policy: Policy) -> State:
         standings=tuple(Standing(replica) for replica in membership.replicas),
         pending=None,
         open_requests=(),
+        finished=(),
     )
 
 
@@ -127,12 +148,20 @@ def after(state: State, slot: DecidedSlot) -> State:
     """The state after one more slot, which must be the next."""
     standings = {standing.replica: standing for standing in state.standings}
     open_requests = {request.request_id: request for request in state.open_requests}
+    finished = dict.fromkeys(state.finished)
     pending = state.pending
     for entry in slot.batch:
         match entry:
             case Item():
-                _count_points(standings, entry)
-                _count_attempt(open_requests, entry, state.policy)
+                request_id = digest.request_id(entry.request.message)
+                if request_id in finished:
+                    continue
+                if entry.attempt >= _attempts(open_requests, request_id):
+                    _count_points(standings, entry)
+                    open_requests[request_id] = OpenRequest(request_id, entry.attempt + 1)
+                if is_final(entry, state.policy):
+                    open_requests.pop(request_id, None)
+                    finished[request_id] = None
             case EndorsedChange(change=change) if pending is None and is_possible(state, entry):
                 pending = change
             case Accusation(evidence):
@@ -147,6 +176,7 @@ def after(state: State, slot: DecidedSlot) -> State:
         standings=tuple(standings[replica] for replica in sorted(standings)),
         pending=pending,
         open_requests=tuple(open_requests.values())[-OPEN_REQUESTS_MAX:],
+        finished=tuple(finished),
     )
     return next_state if slot.sequence_number % CHECKPOINT_INTERVAL else _at_checkpoint(next_state)
 
@@ -173,12 +203,9 @@ def _count_points(standings: dict[ReplicaId, Standing], item: Item) -> None:
             )
 
 
-def _count_attempt(requests: dict[RequestId, OpenRequest], item: Item, policy: Policy) -> None:
-    request_id = digest.request_id(item.request.message)
-    if is_final(item, policy):
-        requests.pop(request_id, None)
-    else:
-        requests[request_id] = OpenRequest(request_id, item.attempt + 1)
+def _attempts(requests: dict[RequestId, OpenRequest], request_id: RequestId) -> int:
+    known = requests.get(request_id)
+    return known.attempts if known is not None else 0
 
 
 def _at_checkpoint(state: State) -> State:
@@ -205,4 +232,5 @@ def _at_checkpoint(state: State) -> State:
             standings[replica] for replica in sorted(standings) if membership.member(replica)
         ),
         pending=None,
+        finished=(),
     )

@@ -3,7 +3,8 @@
 - agreement: two honest replicas never apply different batches, or states, under one number
 - integrity: only what was asked is decided; nobody honest has words put into its mouth
 - validity: an honest replica stands behind every agreed answer, and its meaning is the winner's
-- exactly-once: an attempt at a request is in one slot; slots are applied in order, without gaps
+- exactly-once: an attempt at a request counts once, and its asker hears of its end once; slots are
+  applied in order, without gaps
 - views: the view of an honest replica never goes back within an epoch, not even through a crash
 - proofs: a quorum's signatures stand under every applied slot (`simulator.proofs`)
 - secrecy: no honest replica reveals an answer before a seal lists its commitment
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
     from simulator.process import Process
 
 MEMORY_EVERY_STEPS = 2_048
+CHECKPOINT_INTERVAL = 64
 
 
 def accused_by(evidence: Evidence) -> int:
@@ -90,7 +92,7 @@ class Checkers:
         """Outcomes in the ledger."""
         self.slots: dict[int, tuple[Batch, bytes]] = {}
         """By number: the first batch that anyone honest applied, and its digest."""
-        self.states: dict[int, State] = {0: State(0, b"", members, policy, (), None, ())}  # type: ignore[arg-type]
+        self.states: dict[int, State] = {0: State(0, b"", members, policy, (), None, (), ())}  # type: ignore[arg-type]
         self.top_view: tuple[int, int] = (0, 0)
         """The highest epoch and view of any honest replica."""
         self.memory_max = 0
@@ -105,6 +107,9 @@ class Checkers:
         """By process."""
         self._views: dict[int, tuple[int, int]] = {}
         self._place: dict[tuple[bytes, int], int] = {}
+        """By attempt: the first slot that holds it."""
+        self._repeats: set[int] = set()
+        """Slots in which all was decided before: two views prepared it under different numbers."""
         self._replied_in_life: dict[int, tuple[int, set[RequestId]]] = {}
         self._checked: dict[bytes, object] = {}
         self._steps = 0
@@ -172,9 +177,6 @@ class Checkers:
             return
         if isinstance(said, AnswerReveal):
             self._check_sealed(process, said)
-        if not self._logged[process.number].covers(said):
-            kind = type(said).__name__
-            self.fail("durability", f"R{process.number} says a {kind} that its log knows nothing of")
         topic = topic_of(said)
         if topic is not None:
             first = self._said.setdefault(topic, said)
@@ -183,6 +185,11 @@ class Checkers:
                     "consistency",
                     f"R{process.number} is honest and contradicts itself: {first} and {said}",
                 )
+        if not self._logged[process.number].covers(said):
+            kind = type(said).__name__
+            self.fail(
+                "durability", f"R{process.number} says a {kind} that its log knows nothing of"
+            )
 
     def _check_sealed(self, process: "Process", said: AnswerReveal) -> None:
         if said.replica not in self._sealed.get((said.request_id, said.attempt), ()):
@@ -267,20 +274,29 @@ class Checkers:
         first = self.states.setdefault(number, state)
         if first is not state and first != state:
             self.fail("agreement", f"two states follow slot {number}: weights or members differ")
+        if number in self._repeats and (state.standings, state.open_requests) != (
+            before.standings,
+            before.open_requests,
+        ):
+            self.fail("exactly-once", f"slot {number} only repeats earlier ones, and counts again")
 
     def _on_new_slot(self, process: "Process", number: int, slot: DecidedSlot) -> None:
+        repeated = 0
         for entry in slot.batch:
             if isinstance(entry, Accusation):
                 self._on_evidence(process, entry.evidence)
             elif isinstance(entry, Item):
-                self._on_item(number, entry)
+                repeated += self._on_item(number, entry)
+        # Weights change at checkpoints whatever a slot holds.
+        if repeated and repeated == len(slot.batch) and number % CHECKPOINT_INTERVAL:
+            self._repeats.add(number)
 
-    def _on_item(self, number: int, item: Item) -> None:
+    def _on_item(self, number: int, item: Item) -> bool:
+        """Whether the attempt is in an earlier slot already."""
         request = item.request.message
         asked = request_id(request)
         key = (asked, item.attempt)
-        if self._place.setdefault(key, number) != number:
-            self.fail("exactly-once", f"an attempt is in slots {self._place[key]} and {number}")
+        place = self._place.setdefault(key, number)
         if request.replica not in self.byzantine and request not in self._asked:
             self.fail("integrity", f"slot {number} answers what nobody asked R{request.replica}")
         for reveal in item.reveals:
@@ -292,6 +308,7 @@ class Checkers:
         if item.outcome.status != "no_agreement":
             self._check_agreed(number, item)
         self.observe(item)
+        return place != number
 
     def _check_agreed(self, number: int, item: Item) -> None:
         """An honest replica stands behind the answer, and it means what the answer means."""

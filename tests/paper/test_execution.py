@@ -157,6 +157,22 @@ def test_a_slot_is_decided_once() -> None:
     assert len([record for record in solo.log if isinstance(record, Decided)]) == 2
 
 
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_what_is_decided_under_two_numbers_is_replied_to_once(order: tuple[int, int]) -> None:
+    """§4.4: one view prepared a request in slot 2, a later one in slot 1, and a third took over
+    both. Whichever is heard of first: one reply, and the second slot moves no weight."""
+    solo = Solo(1)
+    first = slots(1)[0]
+    of = forge.batch_digest(first.batch)
+    second = DecidedSlot(first.batch, tuple(forge.commit(i, of, 2) for i in (0, 2, 3)))
+    for place in order:
+        solo.hear((first, second)[place], source=2)
+    assert applied(solo) == [1, 2]
+    assert len(replied(solo)) == 1
+    one, two = (effect.state for effect in solo.all if isinstance(effect, Apply))
+    assert one.standings == two.standings
+
+
 def test_an_old_proposal_is_not_executed_again() -> None:
     """P9: the primary's pre-prepare of an applied slot is ignored; its batch under a new number is
     refused."""

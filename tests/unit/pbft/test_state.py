@@ -237,6 +237,22 @@ def test_open_requests_are_bounded() -> None:
     assert state.open_requests[:-1] == many[1:]
 
 
+def test_what_stands_in_two_slots_counts_once() -> None:
+    """A new view takes over what was prepared in different views: a request that was decided for
+    good, or an attempt that was counted, moves no weight and opens nothing when it comes again."""
+    once, dissent = run(START, (item(1),)), run(START, (item(1, DISSENT),))
+    for again in (item(1), item(1, DISSENT), item(1, attempt=1)):
+        twice = run(once, (again,))
+        assert (twice.standings, twice.open_requests) == (once.standings, ())
+    twice = run(dissent, (item(1, DISSENT),))
+    assert (twice.standings, twice.open_requests) == (dissent.standings, dissent.open_requests)
+    assert run(dissent, (item(1),)).open_requests == ()
+    assert run(dissent, (item(1),)).standings == dissent.standings
+    request_id = digest.request_id(forge.request(0, 1))
+    assert once.finished == (request_id,)
+    assert to_checkpoint(once).finished == ()
+
+
 # --- pure --------------------------------------------------------------------------------------
 
 
@@ -271,6 +287,7 @@ OTHERS: dict[str, Any] = {
     "standings": START.standings[1:],
     "pending": Leave(ReplicaId(1)),
     "open_requests": (OpenRequest(RequestId(bytes(32)), 1),),
+    "finished": (RequestId(bytes(32)),),
 }
 
 

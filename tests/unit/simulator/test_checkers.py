@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from pbft import effects
-from pbft.messages import Equivocation
-from pbft.types import Digest
+from pbft.messages import Equivocation, Signed
+from pbft.types import Digest, SequenceNumber
 from simulator.errors import Violation
 from simulator.incidents import Incidents
 from simulator.meaning import Models
@@ -101,6 +101,47 @@ def test_an_honest_contradiction_breaks_consistency(world: World) -> None:
     with pytest.raises(Violation) as caught:
         world.checkers.on_said(process, other)
     assert caught.value.rule == "consistency"
+
+
+def test_words_without_a_record_break_durability(world: World) -> None:
+    """A vote that the voter's log knows nothing of is noticed: a crash would take it back."""
+    commit = world.processes[0].disk.slots[0].commits[0]
+    process = world.processes[commit.message.replica]
+    far = replace(commit, message=replace(commit.message, sequence_number=99))
+    with pytest.raises(Violation) as caught:
+        world.checkers.on_said(process, far)
+    assert caught.value.rule == "durability"
+
+
+def test_an_answer_before_its_seal_breaks_secrecy(world: World) -> None:
+    """A reveal of an attempt that nobody sealed is noticed: it could be copied."""
+    (item,) = world.processes[0].disk.slots[0].batch
+    reveal = item.reveals[0]  # type: ignore[union-attr]
+    process = world.processes[reveal.message.replica]
+    early = replace(reveal, message=replace(reveal.message, attempt=3))
+    with pytest.raises(Violation) as caught:
+        world.checkers.on_said(process, early)
+    assert caught.value.rule == "secrecy"
+
+
+def test_what_counts_twice_breaks_exactly_once(world: World) -> None:
+    """The same batch under a second number may not move a weight again."""
+    process = world.processes[0]
+    slot, state = process.disk.slots[2], process.disk.states[2]
+    of = batch_digest(slot.batch)
+    commits = tuple(
+        Signed(said, world.keyrings(said.replica).sign(said))
+        for said in (replace(c.message, sequence_number=SequenceNumber(4)) for c in slot.commits)
+    )
+    del process.disk.slots[3:]
+    world.checkers.slots.pop(4, None)
+    world.checkers.states.pop(4, None)
+    assert of == commits[0].message.digest
+    again = replace(slot, commits=commits)
+    after = replace(state, applied=SequenceNumber(4), standings=state.standings[1:])
+    with pytest.raises(Violation) as caught:
+        world.checkers.on_apply(process, effects.Apply(SequenceNumber(4), again, after))
+    assert caught.value.rule == "exactly-once"
 
 
 def test_the_independent_proof_agrees_with_the_core(world: World) -> None:
