@@ -1,4 +1,4 @@
-"""What a replica says must follow from what its disk holds: else a crash makes it say another thing.
+"""What a replica says must follow from what its disk holds: a crash takes back everything else.
 
 Written from docs/protocol.md, §7 "After a crash": the records, and what each lets a replica say.
 """
