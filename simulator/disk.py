@@ -30,6 +30,8 @@ class Disk:
     safe: int = 0
     """So many slots are flushed."""
     epochs: list[EpochCertificate] = field(default_factory=list)
+    compacted: int = 0
+    """The log was last compacted when the ledger had so many slots."""
     full: bool = False
     """Nothing more can be written: the next record stops the node, as `StorageFailed` does."""
 
@@ -38,7 +40,7 @@ class Disk:
         self.safe = len(self.slots)
 
     def replace(self, records: tuple[Record, ...]) -> None:
-        self.safe = len(self.slots)
+        self.safe = self.compacted = len(self.slots)
         self.log[:] = records
 
     def apply(self, slot: DecidedSlot, state: State) -> None:

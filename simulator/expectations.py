@@ -16,6 +16,7 @@ KNOWN = {
     "accused": "exactly these nodes are proven faulty",
     "accused_within": "nobody but these is proven faulty",
     "agreed_min": "so many answers are agreed with confidence at least",
+    "agreed_max": "so many answers are agreed, with confidence or without, at most",
     "refused": "messages are refused for each of these reasons",
     "refused_not": "no message is refused for any of these reasons",
     "outside_guarantee": "more nodes lie than the network can bear, and the result says so",
@@ -57,6 +58,11 @@ def fault(
         ),
         "agreed_min": (
             figures["statuses"].get("agreed", 0) >= expect.get("agreed_min", 0),
+            f"{figures['statuses']}",
+        ),
+        "agreed_max": (
+            sum(n for status, n in figures["statuses"].items() if status != "no_agreement")
+            <= expect.get("agreed_max", 0),
             f"{figures['statuses']}",
         ),
         "refused": (

@@ -16,6 +16,7 @@ from functools import partial
 from typing import Any
 
 from simulator import expectations
+from simulator.checkers import CHECKPOINT_INTERVAL
 from simulator.errors import Finding, Violation
 from simulator.incidents import Incidents, is_byzantine
 from simulator.plan import Plan, Question
@@ -177,6 +178,9 @@ class Run:
         heights = {len(process.disk.slots) for process in live}
         if len(heights) > 1:
             found.append(f"ledgers have from {min(heights)} to {max(heights)} slots")
+        due = max(heights, default=0) // CHECKPOINT_INTERVAL * CHECKPOINT_INTERVAL
+        if len(live) > 1 and max(process.disk.compacted for process in live) < due:
+            found.append(f"no checkpoint at slot {due} is stable anywhere")
         return found
 
     def _check_memory(self) -> None:

@@ -1,16 +1,22 @@
 """Different signed messages to different peers, where the protocol allows one."""
 
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any, ClassVar
 
 from pbft.effects import Broadcast, Effect, Send
 from pbft.events import Event
 from pbft.messages import AnswerCommitment, Commit, Prepare, Signed, SignedMessage
 from pbft.types import Digest
 from simulator.faults.base import Fault
+from simulator.wording import kind_of
 
 
 class Equivocate(Fault):
-    """Sends every second peer another commitment, and another prepare and commit."""
+    """Sends every second peer another commitment, and another prepare and commit. `messages` may
+    name some of the three; if `both` is 1, everybody hears both."""
+
+    OPTIONS: ClassVar[Mapping[str, Any]] = {"messages": None, "both": 0}
 
     def step(self, event: Event) -> list[Effect]:
         effects: list[Effect] = []
@@ -22,10 +28,13 @@ class Equivocate(Fault):
         if not isinstance(effect, Broadcast) or not isinstance(effect.message, Signed):
             return [effect]
         signed = effect.message
+        chosen = self._options["messages"]
         message = _variant(signed.message)
-        if message is None:
+        if message is None or (chosen is not None and kind_of(signed) not in chosen):
             return [effect]
         other = Signed(message, self._keyring.sign(message))
+        if self._options["both"]:
+            return [effect, Broadcast(other)]  # type: ignore[arg-type]  # same kind
         return [
             Send(replica, other if index % 2 else signed)  # type: ignore[arg-type]  # same kind
             for index, replica in enumerate(self._others())

@@ -1,27 +1,41 @@
 """A primary that proposes what it must not."""
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 from pbft import digest
-from pbft.effects import Broadcast, Effect, Send
-from pbft.events import Event, Received
+from pbft.effects import ArmTimer, Broadcast, Effect, Send
+from pbft.events import Event, Received, TimerFired
 from pbft.messages import Proposal
 from pbft.types import U64_MAX, Digest, ReplicaId, SequenceNumber
 from simulator.faults.base import Fault, other_bytes
 
 
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A timer of the fault's own, beside the replica's."""
+
+    view: int
+    sequence_number: int
+
+
 class SplitProposals(Fault):
     """Different batches under one number: the batch to the first peers, nothing (`other` =
     "empty"), or the batch before ("other"), to the `last` ones; if `both` is 1, after the batch
-    itself."""
+    itself, and `later_ms` after it."""
 
-    OPTIONS: ClassVar[Mapping[str, Any]] = {"last": 1, "other": "empty", "both": 0}
+    OPTIONS: ClassVar[Mapping[str, Any]] = {"last": 1, "other": "empty", "both": 0, "later_ms": 0}
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self._before: Proposal | None = None
+        self._held: dict[object, list[Effect]] = {}
+
+    def step(self, event: Event) -> list[Effect]:
+        if isinstance(event, TimerFired) and event.timer in self._held:
+            return self._held.pop(event.timer)
+        return super().step(event)
 
     def sent(self, effect: Broadcast | Send) -> list[Effect]:
         message = effect.message
@@ -34,7 +48,13 @@ class SplitProposals(Fault):
         peers = self._others()
         last = set(peers[len(peers) - self._options["last"] :])
         if self._options["both"]:
-            return [effect, *self._to_each(effect, lambda _, r: other if r in last else None)]
+            later = self._to_each(effect, lambda _, r: other if r in last else None)
+            if not self._options["later_ms"]:
+                return [effect, *later]
+            timer = Held(said.view, said.sequence_number)
+            self._held[timer] = later
+            # Drivers give any timer back as they got it, so that faults may have their own.
+            return [effect, ArmTimer(timer, self._options["later_ms"])]  # type: ignore[arg-type]
         return self._to_each(effect, lambda _, r: other if r in last else message)
 
 
