@@ -7,9 +7,13 @@ from typing import Any, ClassVar
 from pbft import digest
 from pbft.effects import ArmTimer, Broadcast, Effect, Send
 from pbft.events import Event, Received, TimerFired
-from pbft.messages import Proposal
+from pbft.item import with_outcome
+from pbft.messages import Batch, Item, Proposal
 from pbft.types import U64_MAX, Digest, ReplicaId, SequenceNumber
 from simulator.faults.base import Fault, other_bytes
+
+
+NEAR_BP = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,9 +25,10 @@ class Held:
 
 
 class SplitProposals(Fault):
-    """Different batches under one number: the batch to the first peers, nothing (`other` =
-    "empty"), or the batch before ("other"), to the `last` ones; if `both` is 1, after the batch
-    itself, and `later_ms` after it."""
+    """Different batches under one number: the batch to the first peers, and to the `last` ones
+    nothing (`other` = "empty"), the batch before ("other"), or the same with similarities that are
+    a little different and just as good ("near"); if `both` is 1, after the batch itself, and
+    `later_ms` after it."""
 
     OPTIONS: ClassVar[Mapping[str, Any]] = {"last": 1, "other": "empty", "both": 0, "later_ms": 0}
 
@@ -42,7 +47,11 @@ class SplitProposals(Fault):
         if not isinstance(message, Proposal) or message.pre_prepare.message.replica != self.me:
             return [effect]
         before, self._before = self._before, message
-        batch = () if self._options["other"] == "empty" or before is None else before.batch
+        batch: Batch = ()
+        if self._options["other"] == "near":
+            batch = tuple(self._near(e) if isinstance(e, Item) else e for e in message.batch)
+        elif self._options["other"] == "other" and before is not None:
+            batch = before.batch
         said = replace(message.pre_prepare.message, digest=digest.digest_of(batch))
         other = Proposal(self._resigned(said), batch)
         peers = self._others()
@@ -56,6 +65,11 @@ class SplitProposals(Fault):
             # Drivers give any timer back as they got it, so that faults may have their own.
             return [effect, ArmTimer(timer, self._options["later_ms"])]  # type: ignore[arg-type]
         return self._to_each(effect, lambda _, r: other if r in last else message)
+
+    def _near(self, item: Item) -> Item:
+        close_bp = tuple(v - NEAR_BP if v > NEAR_BP else v + NEAR_BP for v in item.similarities_bp)
+        near = replace(item, similarities_bp=close_bp)
+        return with_outcome(near, self.state.membership.n, self.state.policy)
 
 
 class WrongNumber(Fault):
