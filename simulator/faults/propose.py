@@ -12,7 +12,6 @@ from pbft.messages import Batch, Item, Proposal
 from pbft.types import U64_MAX, Digest, ReplicaId, SequenceNumber
 from simulator.faults.base import Fault, other_bytes
 
-
 NEAR_BP = 5
 
 
