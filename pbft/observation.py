@@ -44,6 +44,7 @@ from pbft.events import (
 from pbft.history import History
 from pbft.item import (
     answer_fault,
+    is_sendable,
     opens,
     request_fault,
     sealed_commitments,
@@ -171,8 +172,10 @@ class Observation:
         if round_ is None or round_.drawn is not None:
             return  # decided without us, or after our deadline
         answer = event.answer
-        if fault := answer_fault(answer, self._context.policy, round_.asked):
-            answer = abstention(fault, event.answer.elapsed_ms)
+        if not is_sendable(answer):
+            answer = abstention("answer not fit to be sent", answer.elapsed_ms)
+        elif fault := answer_fault(answer, self._context.policy, round_.asked):
+            answer = abstention(fault, answer.elapsed_ms)
         self._commit_to(round_, answer, event.salt)
 
     def on_answer_deadline(self, timer: AnswerDeadline) -> None:
