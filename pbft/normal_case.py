@@ -162,7 +162,8 @@ class NormalCase:
             # Its proposal is its prepare; a second vote would make one node count twice.
             self._context.refuse(source, "prepare-by-primary")
             return
-        if self._is_new(source, slot.prepares.get(signed.message.replica), signed):
+        held = slot.prepares.get(signed.message.replica)
+        if self._is_new(source, slot, held, signed, wanted=not slot.prepared):
             slot.prepares[signed.message.replica] = signed
             self._advance(slot)
 
@@ -202,7 +203,8 @@ class NormalCase:
         slot = self._slot_for(source, signed.message)
         if slot is None:
             return
-        if self._is_new(source, slot.commits.get(signed.message.replica), signed):
+        held = slot.commits.get(signed.message.replica)
+        if self._is_new(source, slot, held, signed, wanted=slot.decided is None):
             slot.commits[signed.message.replica] = signed
             self._advance(slot)
 
@@ -260,11 +262,23 @@ class NormalCase:
     def _is_new(
         self,
         source: ReplicaId,
+        slot: Slot,
         held: Signed[Prepare] | Signed[Commit] | None,
         signed: Signed[Prepare] | Signed[Commit],
+        *,
+        wanted: bool,
     ) -> bool:
-        """Whether a genuine vote is the replica's first; a second, different one is evidence."""
-        if held is not None and held.message == signed.message:
+        """Whether a genuine vote is the replica's first; a second, different one is evidence. One
+        that says what is settled already is kept aside, unverified: it came over the replica's own
+        connection, and nobody can use up another's place."""
+        message = signed.message
+        key = (type(message), message.replica)
+        held = held or slot.spare.get(key)
+        if held is not None and held.message == message:
+            return False
+        settled = not wanted and message.digest == slot.digest
+        if held is None and settled and message.replica == source:
+            slot.spare[key] = signed
             return False
         if not self._context.is_genuine(signed):
             self._context.refuse(source, "signature")
