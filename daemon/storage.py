@@ -172,14 +172,16 @@ class RecordLog:
     def _damaged(self, position: int) -> NoReturn:
         raise _Damaged(f"is damaged at byte {position}: the disk changed what was written")
 
-    def append(self, records: Sequence[Record]) -> None:
-        """Writes the records and flushes once. On an error nothing of them remains."""
+    def append(self, records: Sequence[Record], *, flush: bool = True) -> None:
+        """Writes the records, and flushes once all that was written. On an error nothing of them
+        remains."""
         data = b"".join(map(_frame, records))
         try:
             before = os.fstat(self._file).st_size
             try:
                 _write_all(self._file, data)
-                os.fdatasync(self._file)
+                if flush:
+                    os.fdatasync(self._file)
             except OSError:
                 os.ftruncate(self._file, before)
                 raise
