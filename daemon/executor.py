@@ -18,10 +18,11 @@ from typing import Any
 
 import trio
 
+from daemon.ledger import Ledger
 from daemon.modelwork import ModelWork
+from daemon.recordlog import RecordLog
 from daemon.requests import RequestBook
 from daemon.roster import Roster
-from daemon.storage import Ledger, RecordLog
 from daemon.timers import Timers
 from p2p.network import PeerNetwork
 from pbft import effects

@@ -19,6 +19,7 @@ import trio
 
 from daemon.config import Config
 from daemon.consensus import Consensus, StateMachine
+from daemon.datafolder import DataFolder
 from daemon.errors import AlreadyRunning, Left, QnodeError, UsageError
 from daemon.executor import Executor
 from daemon.files import write_secret, write_whole
@@ -26,12 +27,13 @@ from daemon.genesis import Genesis, read_genesis
 from daemon.http.server import HttpServer
 from daemon.identity import load_key
 from daemon.keyring import Ed25519Keyring
+from daemon.ledger import Ledger
 from daemon.modelwork import ModelWork
 from daemon.peers import keep_peers, read_peers
 from daemon.queries import Queries
+from daemon.recordlog import RecordLog, Recovered
 from daemon.requests import RequestBook
 from daemon.roster import Roster
-from daemon.storage import DataFolder, Ledger, RecordLog, Recovered
 from daemon.timers import Timers
 from inference.catalog import default_cache_dir
 from inference.embedding import EmbedderSettings, load_embedder

@@ -17,14 +17,12 @@ Deviations from the paper:
 
 from pbft import digest
 from pbft.context import Context
-from pbft.effects import ArmTimer, CancelTimer, Persist, Progress, Send, Stage
-from pbft.events import BatchesDue
+from pbft.effects import Persist, Progress, Send, Stage
+from pbft.fetching import Fetching
 from pbft.history import History
 from pbft.judging import Judging
 from pbft.log import MessageLog, Slot
 from pbft.messages import (
-    BatchContent,
-    BatchWanted,
     Commit,
     DecidedSlot,
     Equivocation,
@@ -42,8 +40,6 @@ from pbft.proposing import Proposing
 from pbft.records import Decided, Prepared, ProposalAccepted
 from pbft.round import RoundKey
 from pbft.types import ReplicaId
-
-FETCH_RETRY_MS = 500
 
 
 class NormalCase:
@@ -63,7 +59,7 @@ class NormalCase:
         self._observation = observation
         self._judging = judging
         self._decided: list[DecidedSlot] = []
-        self._fetching = False
+        self.fetching = Fetching(context, log, self._on_fetched)
         self.proposing = Proposing(
             context, log, observation, judging, motions, history, self.on_proposed
         )
@@ -313,7 +309,7 @@ class NormalCase:
                 self._vote(slot, slot.pre_prepare.message)
         for slot in self._log:
             self._advance(slot)
-        self._fetch()
+        self.fetching.fetch()
 
     def attempts_taken_over(self) -> set[RoundKey]:
         """Attempts in slots that are proposed and not decided."""
@@ -324,34 +320,9 @@ class NormalCase:
             for _, item in items(slot.batch or ())
         }
 
-    def _fetch(self) -> None:
-        """Asks for batches of which only the digest is known."""
-        missing = [s for s in self._log if s.pre_prepare is not None and s.batch is None]
-        for slot in missing:
-            if slot.digest is not None:
-                self._context.broadcast(BatchWanted(slot.digest))
-        self._fetching = bool(missing)
-        if missing:
-            self._context.emit(ArmTimer(BatchesDue(), FETCH_RETRY_MS))
-
-    def on_batches_due(self) -> None:
-        if self._fetching:
-            self._fetch()
-
-    def on_batch_wanted(self, source: ReplicaId, wanted: BatchWanted) -> None:
-        batch = self._log.content(wanted.digest)
-        if batch is not None:
-            self._context.emit(Send(source, BatchContent(batch)))
-
-    def on_batch_content(self, source: ReplicaId, content: BatchContent) -> None:
-        known = digest.digest_of(content.batch)
-        wanted = [s for s in self._log if s.digest == known and s.batch is None]
-        if not wanted:
-            self._context.refuse(source, "batch-unwanted")
-        for slot in wanted:
-            slot.contents[known] = content.batch
-            self._mark_proposed(slot)
-            self._advance(slot)
+    def _on_fetched(self, slot: Slot) -> None:
+        self._mark_proposed(slot)
+        self._advance(slot)
 
     # --- recovery and reconnection -------------------------------------------------------------
 
@@ -394,14 +365,13 @@ class NormalCase:
     def begin_epoch(self) -> None:
         """All slots are gone with the old epoch."""
         self.proposing.enter_view(self._context.members.start)
-        self._fetching = False
-        self._context.emit(CancelTimer(BatchesDue()))
+        self.fetching.stop()
 
     def resume(self) -> None:
         """Recovery is over: what the log left open moves on."""
         for slot in self._log:
             self._advance(slot)
-        self._fetch()
+        self.fetching.fetch()
 
     def resend(self, replica: ReplicaId) -> None:
         """A connection came up: repeat to that peer what we said about undecided slots."""
