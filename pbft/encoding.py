@@ -26,7 +26,7 @@ from pbft.schema import (
 
 _Encoder = Callable[[Any], bytes]
 
-_UNSIGNED, _BYTES, _TEXT, _ARRAY = 0, 2, 3, 4
+_UNSIGNED, _NEGATIVE, _BYTES, _TEXT, _ARRAY = 0, 1, 2, 3, 4
 """Major types (§3.1)."""
 _NULL = b"\xf6"
 _ARGUMENT_BYTES = ((24, 1), (25, 2), (26, 4), (27, 8))
@@ -91,7 +91,10 @@ def _make_encoder(annotation: Any) -> _Encoder:
 
 
 def _integer(value: int) -> bytes:
-    return _INTEGERS[value] if 0 <= value <= _SHORT_MAX else _head(_UNSIGNED, value)
+    if 0 <= value <= _SHORT_MAX:
+        return _INTEGERS[value]
+    # What is below zero is for the receiver to refuse; it is encoded as it is.
+    return _head(_UNSIGNED, value) if value >= 0 else _head(_NEGATIVE, -1 - value)
 
 
 def _text(value: str) -> bytes:
