@@ -1,11 +1,10 @@
 """The one task that owns the replica: events in, effects out.
 
-Events of this node itself (timers, answers, users) always get in. Those of peers wait until there
-is room, so that a flood stays in the peers' own queues (`p2p.inbox`).
+Events of this node itself (timers, answers, users) come first. Those of peers are taken as they are
+needed, so that a flood stays in the peers' own queues (`p2p.inbox`).
 """
 
 from collections import deque
-from dataclasses import dataclass
 from typing import Protocol
 
 import trio
@@ -21,17 +20,9 @@ from pbft.messages import EndorsedChange
 from pbft.state import State
 from pbft.types import ReplicaId, SequenceNumber, View
 
-EVENTS_PER_TURN_MAX = 128
-PEER_EVENTS_WAITING_MAX = 512
-DECODED_AT_ONCE_MAX = 32
-"""Messages of peers decoded before other tasks get a turn."""
-
-
-@dataclass(frozen=True, slots=True)
-class _FromPeers:
-    """An event that takes up room until it is stepped."""
-
-    event: events.Event
+OWN_EVENTS_PER_TURN_MAX = 128
+PEER_EVENTS_PER_TURN_MAX = 64
+"""Other tasks get a turn, and effects are performed, after at most so many."""
 
 
 class StateMachine(Protocol):
@@ -64,12 +55,11 @@ class StateMachine(Protocol):
 class Consensus:
     """Drives a replica over the network, the disk and the models."""
 
-    def __init__(self, roster: Roster) -> None:
+    def __init__(self, roster: Roster, network: PeerNetwork) -> None:
         self._roster = roster
-        self._events: deque[events.Event | _FromPeers] = deque()
+        self._network = network
+        self._events: deque[events.Event] = deque()
         self._arrived = trio.Event()
-        self._peer_events_waiting = 0
-        self._room = trio.Event()
 
     def put(self, event: events.Event) -> None:
         """An event of this node itself; never waits."""
@@ -77,41 +67,26 @@ class Consensus:
         self._arrived.set()
 
     async def run(self, replica: StateMachine, executor: Executor) -> None:
-        """Steps the replica until cancelled; each turn takes all that has arrived."""
+        """Steps the replica until cancelled; each turn takes all that has arrived. Raises
+        `p2p.errors.DuplicateKey`."""
         for member in self._roster.members:
             if member.replica != replica.me:
                 self.put(events.PeerDown(member.replica))
         self.put(events.Started())
+        self._network.on_arrival(lambda: self._arrived.set())
         while True:
             await self._arrived.wait()
             turn: list[effects.Effect] = []
-            for _ in range(min(len(self._events), EVENTS_PER_TURN_MAX)):
-                event = self._events.popleft()
-                if isinstance(event, _FromPeers):
-                    event = event.event
-                    self._peer_events_waiting -= 1
-                turn += replica.step(event)
-            self._room.set()
-            if not self._events:
+            for _ in range(min(len(self._events), OWN_EVENTS_PER_TURN_MAX)):
+                turn += replica.step(self._events.popleft())
+            for happened in self._network.receive_now(PEER_EVENTS_PER_TURN_MAX):
+                if event := self._event(happened, executor):
+                    turn += replica.step(event)
+            if idle := not self._events and not self._network.has_received:
                 self._arrived = trio.Event()
             await executor.perform(turn)
-            if not self._events:
+            if idle and not self._arrived.is_set():
                 await executor.write_ledger()
-
-    async def listen(self, network: PeerNetwork, executor: Executor) -> None:
-        """Brings in what peers send, until cancelled; raises `p2p.errors.DuplicateKey`."""
-        while True:
-            room = PEER_EVENTS_WAITING_MAX - self._peer_events_waiting
-            if room <= 0:
-                self._room = trio.Event()
-                await self._room.wait()
-                continue
-            for happened in await network.receive_some(min(room, DECODED_AT_ONCE_MAX)):
-                event = self._event(happened, executor)
-                if event is not None:
-                    self._events.append(_FromPeers(event))
-                    self._peer_events_waiting += 1
-                    self._arrived.set()
 
     def _event(self, happened: NetworkEvent, executor: Executor) -> events.Event | None:
         """What the replica is told of it; None for what is no message or comes from no member."""

@@ -1,6 +1,7 @@
 """Performs the replica's effects: the disk, the network, timers and models.
 
-All effects of one turn come together. Records are written first, with one flush for all of them;
+All effects of one turn come together. Records are written first, with one flush for all of them
+before anything is said;
 then the rest happens in order. That keeps every `Persist` before the messages that depend on it,
 and lets many decisions share a flush (group commit).
 
@@ -17,10 +18,11 @@ from typing import Any
 
 import trio
 
+from daemon.ledger import Ledger
 from daemon.modelwork import ModelWork
+from daemon.recordlog import RecordLog
 from daemon.requests import RequestBook
 from daemon.roster import Roster
-from daemon.storage import Ledger, RecordLog
 from daemon.timers import Timers
 from p2p.network import PeerNetwork
 from pbft import effects
@@ -37,7 +39,11 @@ EVIDENCE_MAX = 1_024
 EPOCHS_AT_ONCE_MAX = 32
 """Proofs of epochs sent in answer to one request; the receiver asks on."""
 
-QUICK_WRITE_S = 0.002
+SPOKEN = (effects.Broadcast, effects.Send, effects.Reply)
+"""What others hear or users see. Whatever a node has heard and not spoken of since may be lost in a
+crash: it is written, and waits for the flush of a later turn."""
+
+QUICK_WRITE_S = 0.01
 """A write that usually takes less is done at once: to hand it to a thread would cost as much. A
 slower disk must not hold up everything else, and gets a thread."""
 _WRITES_REMEMBERED = 8
@@ -73,6 +79,8 @@ class Executor:
         self._requests = requests
         self._applied: list[effects.Apply] = []
         self._timelines: list[tuple[RequestId, str]] = []
+        self._unflushed = False
+        """Records were written that no flush has followed."""
         self._write_s = 0.0
         """What a write takes, averaged over the last few."""
         self.seen = Observations(Counter(), [])
@@ -94,10 +102,11 @@ class Executor:
                     records.clear()
                 case effects.RecordEpoch(certificate):
                     epochs.append(certificate)
+        speaks = any(isinstance(effect, SPOKEN) for effect in turn)
         if compacted is not None:
             await trio.to_thread.run_sync(self._compact_now, turn, compacted, records, epochs)
-        elif records or epochs:
-            await self._write(self._write_now, records, epochs)
+        elif records or epochs or (speaks and self._unflushed):
+            await self._write(self._write_now, records, epochs, speaks)
         for effect in turn:
             self._perform(effect)
 
@@ -114,9 +123,12 @@ class Executor:
             await trio.to_thread.run_sync(write, *args)
         self._write_s += (time.monotonic() - began - self._write_s) / _WRITES_REMEMBERED
 
-    def _write_now(self, records: list[Record], epochs: list[EpochCertificate]) -> None:
-        if records:
-            self._record_log.append(records)
+    def _write_now(
+        self, records: list[Record], epochs: list[EpochCertificate], speaks: bool
+    ) -> None:
+        if records or (speaks and self._unflushed):
+            self._record_log.append(records, flush=speaks)
+            self._unflushed = not speaks
         self._write_ledger_now(epochs)
 
     def _compact_now(
@@ -131,6 +143,7 @@ class Executor:
         self._write_ledger_now(epochs)
         self._ledger.flush()
         self._record_log.replace([*compacted, *records])
+        self._unflushed = False
 
     def _write_ledger_now(self, epochs: Sequence[EpochCertificate] = ()) -> None:
         applied, self._applied = self._applied, []

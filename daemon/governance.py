@@ -13,9 +13,9 @@ from daemon.consensus import Consensus, StateMachine
 from daemon.errors import UsageError
 from daemon.genesis import Genesis
 from daemon.identity import check_addresses, check_name, check_public_key
+from daemon.ledger import Ledger
 from daemon.queryerror import QueryError
 from daemon.roster import Roster
-from daemon.storage import Ledger
 from p2p.network import PeerNetwork
 from pbft import digest
 from pbft.codec import encode_value

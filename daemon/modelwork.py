@@ -12,10 +12,10 @@ from functools import partial
 from hashlib import sha256
 from itertools import combinations
 from threading import Event as ThreadEvent
-from typing import TypeVar
 
 import trio
 
+from daemon.lane import Lane
 from inference import structured
 from inference.engine import Engine, Generation, GenerationRequest
 from inference.equivalence import AnswerJudge, Comparison
@@ -29,12 +29,6 @@ from pbft.outcome import Contradiction
 from pbft.types import ANSWER_BYTES_MAX, FULL_BP, NAME_BYTES_MAX, RequestId
 
 log = logging.getLogger("qnode.model")
-
-R = TypeVar("R")
-
-STOP_S = 5.0
-"""How long a node that stops waits for its model to notice."""
-_POLL_S = 0.01
 
 QUEUE_MAX = 8_192
 """Above the number of requests that the core lets be in flight at once."""
@@ -65,8 +59,9 @@ class ModelWork:
         self._engine = engine
         self._judge = judge
         self._deliver = deliver
-        self._generate_in, self._generate_out = trio.open_memory_channel[_Generate](QUEUE_MAX)
-        self._compare_in, self._compare_out = trio.open_memory_channel[CompareAnswers](QUEUE_MAX)
+        self._generations = Lane(stop=self._stop_generating)
+        self._comparisons = Lane()
+        self._generating: _Generate | None = None
         self._running: dict[tuple[RequestId, int], _Generate] = {}
 
     @property
@@ -96,13 +91,14 @@ class ModelWork:
                 instruction=structured.instruction(request.fields, request.prompt, language),
             )
             job = _Generate(generation_request, request.fields, done)
+            if len(self._generations) >= QUEUE_MAX:
+                done(None, no_values("too busy"))
+                return
             self._running[key] = job
-            self._generate_in.send_nowait(job)
+            self._put(job)
         except InferenceError as error:
             log.warning("cannot answer: %s", error)
             done(None, no_values("question not usable"))
-        except trio.WouldBlock:
-            done(None, no_values("too busy"))
 
     def _seed(self, request_id: RequestId, attempt: int) -> int:
         """Own dice for every replica and attempt: equal models should not echo each other."""
@@ -116,7 +112,7 @@ class ModelWork:
 
     def compare(self, effect: CompareAnswers) -> None:
         """`AnswersCompared` follows."""
-        self._compare_in.send_nowait(effect)
+        self._comparisons.put(partial(self._compare_for, effect))
 
     async def ask(
         self, request: GenerationRequest, fields: tuple[Field, ...] = ()
@@ -129,9 +125,11 @@ class ModelWork:
             result.append((generation, reading))
             finished.set()
 
+        if len(self._generations) >= QUEUE_MAX:
+            raise InferenceError("The model is too busy; ask again later.")
         job = _Generate(request, fields, done)
         try:
-            await self._generate_in.send(job)
+            self._put(job)
             await finished.wait()
         finally:
             job.cancelled.set()
@@ -142,32 +140,51 @@ class ModelWork:
 
     async def run(self) -> None:
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._generate_all)
-            nursery.start_soon(self._compare_all)
+            nursery.start_soon(self._generations.run)
+            nursery.start_soon(self._comparisons.run)
 
-    async def _generate_all(self) -> None:
-        async for job in self._generate_out:
-            if job.cancelled.is_set():
-                job.done(None, no_values("cancelled"))
-                continue
-            try:
-                generation, reading = await self._in_thread(job)
-            except GenerationCancelled:
-                job.done(None, no_values("cancelled"))
-            except PromptTooLong:
-                job.done(None, no_values("question too long for the model"))
-            except Exception as error:
-                # and one that ended the process would end the whole network.
-                log.warning("the model failed: %s", error, exc_info=True)
-                job.done(None, no_values("model failed"))
-            else:
-                job.done(generation, reading)
+    def _put(self, job: _Generate) -> None:
+        self._generations.put(partial(self._generate, job))
 
-    async def _in_thread(self, job: _Generate) -> tuple[Generation, Reading]:
-        return await _in_worker(
-            partial(structured.answer, self._engine, job.request, job.fields, job.cancelled.is_set),
-            on_cancel=job.cancelled.set,  # the thread stops at its next token
+    def _stop_generating(self) -> None:
+        if job := self._generating:
+            job.cancelled.set()  # the thread stops at its next token
+
+    def _generate(self, job: _Generate) -> Callable[[], None]:
+        """In the lane's thread."""
+        self._generating = job
+        generation, reading = self._answer(job)
+        self._generating = None
+        return partial(job.done, generation, reading)
+
+    def _answer(self, job: _Generate) -> tuple[Generation | None, Reading]:
+        """Never fails: a model that did would end the process, and with it the whole network."""
+        if job.cancelled.is_set():
+            return None, no_values("cancelled")
+        try:
+            return structured.answer(self._engine, job.request, job.fields, job.cancelled.is_set)
+        except GenerationCancelled:
+            return None, no_values("cancelled")
+        except PromptTooLong:
+            return None, no_values("question too long for the model")
+        except Exception as error:
+            log.warning("the model failed: %s", error, exc_info=True)
+            return None, no_values("model failed")
+
+    def _compare_for(self, effect: CompareAnswers) -> Callable[[], None]:
+        """In the lane's thread."""
+        comparison = self._compare(effect.question, effect.texts)
+        compared = AnswersCompared(
+            effect.request_id,
+            effect.attempt,
+            effect.answers,
+            comparison.similarity_bp,
+            tuple(
+                Contradiction(first, second, fit(reason, 256))
+                for first, second, reason in comparison.contradictions
+            ),
         )
+        return partial(self._deliver, compared)
 
     def _compare(self, question: str, answers: Sequence[str]) -> Comparison:
         """Never fails: what can't be measured is not similar, on every node alike."""
@@ -179,48 +196,10 @@ class ModelWork:
                 tuple(FULL_BP if a == b else 0 for a, b in combinations(answers, 2)), ()
             )
 
-    async def _compare_all(self) -> None:
-        async for effect in self._compare_out:
-            comparison = await _in_worker(partial(self._compare, effect.question, effect.texts))
-            self._deliver(
-                AnswersCompared(
-                    effect.request_id,
-                    effect.attempt,
-                    effect.answers,
-                    comparison.similarity_bp,
-                    tuple(
-                        Contradiction(first, second, fit(reason, 256))
-                        for first, second, reason in comparison.contradictions
-                    ),
-                )
-            )
-
 
 def no_values(why: str) -> Reading:
     """Of a model that did not answer."""
     return Reading((), why)
-
-
-async def _in_worker(work: Callable[[], R], on_cancel: Callable[[], None] = lambda: None) -> R:
-    """Runs `work` in a thread. When cancelled, waits a little for it to end: a process that exits
-    in the middle of a model's computation is aborted by the model's own threads."""
-    await trio.lowlevel.checkpoint_if_cancelled()
-    ended = ThreadEvent()
-
-    def run() -> R:
-        try:
-            return work()
-        finally:
-            ended.set()
-
-    try:
-        return await trio.to_thread.run_sync(run, abandon_on_cancel=True)
-    except trio.Cancelled:
-        on_cancel()
-        with trio.CancelScope(shield=True, deadline=trio.current_time() + STOP_S):
-            while not ended.is_set():  # noqa: ASYNC110 - a thread ends, which wakes nobody
-                await trio.sleep(_POLL_S)
-        raise
 
 
 def to_answer(

@@ -5,6 +5,7 @@ that a port in use is reported before a model is loaded; then the models, which 
 last the replica. A node that cannot go on raises a `QnodeError` out of `run`.
 """
 
+import gc
 import logging
 import secrets
 import time
@@ -18,6 +19,7 @@ import trio
 
 from daemon.config import Config
 from daemon.consensus import Consensus, StateMachine
+from daemon.datafolder import DataFolder
 from daemon.errors import AlreadyRunning, Left, QnodeError, UsageError
 from daemon.executor import Executor
 from daemon.files import write_secret, write_whole
@@ -25,12 +27,13 @@ from daemon.genesis import Genesis, read_genesis
 from daemon.http.server import HttpServer
 from daemon.identity import load_key
 from daemon.keyring import Ed25519Keyring
+from daemon.ledger import Ledger
 from daemon.modelwork import ModelWork
 from daemon.peers import keep_peers, read_peers
 from daemon.queries import Queries
+from daemon.recordlog import RecordLog, Recovered
 from daemon.requests import RequestBook
 from daemon.roster import Roster
-from daemon.storage import DataFolder, Ledger, RecordLog, Recovered
 from daemon.timers import Timers
 from inference.catalog import default_cache_dir
 from inference.embedding import EmbedderSettings, load_embedder
@@ -51,6 +54,9 @@ from pbft.types import ReplicaId
 log = logging.getLogger("qnode")
 
 PEERS_FILE = "peers"
+
+GARBAGE_COLLECTED_AFTER = 20_000
+"""Objects made and kept; Python's own 700 are a few messages."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,7 +253,7 @@ class Node:
         self._replica = parts.wrap_replica(
             Replica(configuration, keyring, records, tip), configuration, keyring
         )
-        self._consensus = Consensus(roster)
+        self._consensus = Consensus(roster, network)
         self._timers = Timers(lambda timer: self._consensus.put(TimerFired(timer)))
         self._requests = RequestBook()
         self.queries = Queries(
@@ -266,6 +272,7 @@ class Node:
         """Load the models, then take part, until cancelled."""
         loaded = await self._parts.load_models(self._config, self._genesis, self._replica.me)
         engine = loaded.engine
+        spare_the_collector()
         models = ModelWork(self._public_key, engine, loaded.judge, self._consensus.put)
         executor = Executor(
             self._roster,
@@ -281,7 +288,6 @@ class Node:
                 nursery.start_soon(self._timers.run)
                 nursery.start_soon(models.run)
                 nursery.start_soon(self._consensus.run, self._replica, executor)
-                nursery.start_soon(self._consensus.listen, self._network, executor)
                 nursery.start_soon(keep_peers, self._config.data / PEERS_FILE, self._network)
                 self.queries.ready(engine, models, executor)
                 log.info("ready: %s on %s", engine.model, engine.device)
@@ -298,6 +304,14 @@ class Node:
             raise group.exceptions[0] from None
         finally:
             executor.close()
+
+
+def spare_the_collector() -> None:
+    """What is in memory by now stays: torch alone makes some hundred thousand objects, and to look
+    through them again and again would stop the node for tenths of a second each time."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(GARBAGE_COLLECTED_AFTER)
 
 
 async def _in_thread(function: Callable[[], Any]) -> Any:

@@ -13,11 +13,11 @@ from daemon.consensus import Consensus, StateMachine
 from daemon.executor import Executor
 from daemon.genesis import Genesis
 from daemon.governance import Governance
+from daemon.ledger import Ledger
 from daemon.modelwork import ModelWork
 from daemon.queryerror import QueryError
 from daemon.requests import RequestBook, RequestState
 from daemon.roster import Roster
-from daemon.storage import Ledger
 from daemon.transparency import describe, ratio
 from daemon.typed import single_values
 from inference import structured

@@ -7,6 +7,7 @@ their number is bounded by the frames between them.
 """
 
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import trio
@@ -59,6 +60,7 @@ class Inbox:
         self._turns: deque[bytes] = deque()
         self._waiting = trio.lowlevel.ParkingLot()
         self._failure: Exception | None = None
+        self._notify: Callable[[], None] = lambda: None
 
     def put_frame(self, public_key: bytes, frame: bytes) -> bool:
         """Queue a frame, or return False if that peer's budget is used up."""
@@ -84,6 +86,7 @@ class Inbox:
         """Make `get` raise `error` from now on, ahead of what is queued."""
         self._failure = error
         self._waiting.unpark_all()
+        self._notify()
 
     async def get(self) -> Event:
         """Return the next event, waiting for it; cancelling loses nothing."""
@@ -96,12 +99,24 @@ class Inbox:
         await trio.lowlevel.cancel_shielded_checkpoint()
         return event
 
-    async def get_some(self, most: int) -> list[Event]:
-        """As `get`, but all that is queued, at most so many events; at least one."""
-        events = [await self.get()]
-        while self._turns and len(events) < most and self._failure is None:
+    def take(self, most: int) -> list[Event]:
+        """As `get`, but all that is queued, at most so many events, without waiting."""
+        if self._failure is not None:
+            raise self._failure
+        events: list[Event] = []
+        while self._turns and len(events) < most:
             events.append(self._pop())
         return events
+
+    def __bool__(self) -> bool:
+        """Whether `take` would return or raise something."""
+        return bool(self._turns) or self._failure is not None
+
+    def on_arrival(self, call: Callable[[], None]) -> None:
+        """`call` is called whenever an event is queued, and now if one is."""
+        self._notify = call
+        if self:
+            call()
 
     def bytes_held(self, public_key: bytes) -> int:
         """Bytes of that peer's frames in the queue, overhead included."""
@@ -116,6 +131,7 @@ class Inbox:
         queue.events.append(event)
         queue.bytes_held += cost
         self._waiting.unpark()
+        self._notify()
 
     def _pop(self) -> Event:
         public_key = self._turns.popleft()

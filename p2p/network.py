@@ -7,7 +7,7 @@ or restarts, and `PeerUp` and `PeerDown` tell when that may have happened.
 
 import logging
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from secrets import token_bytes
 from types import MappingProxyType
@@ -148,9 +148,18 @@ class PeerNetwork:
         """
         return await self._inbox.get()
 
-    async def receive_some(self, most: int) -> list[Event]:
-        """As `receive`, but all that has arrived, at most so many events; at least one."""
-        return await self._inbox.get_some(most)
+    def receive_now(self, most: int) -> list[Event]:
+        """As `receive`, but all that has arrived, at most so many events, without waiting."""
+        return self._inbox.take(most)
+
+    @property
+    def has_received(self) -> bool:
+        """Whether `receive_now` would return or raise something."""
+        return bool(self._inbox)
+
+    def on_arrival(self, call: Callable[[], None]) -> None:
+        """From now on, `call` is called whenever something arrives, and now if something has."""
+        self._inbox.on_arrival(call)
 
     def peers(self) -> list[PeerStatus]:
         """Return a snapshot of each member but ourselves, sorted by name, then key."""

@@ -1,21 +1,36 @@
 """SHA-256 over canonical encodings, each use with its own domain."""
 
 import hashlib
+from dataclasses import dataclass
 
-import cbor2
-
-from pbft.codec import encode_value, signing_bytes, to_plain
+from pbft.codec import encode_value, signing_bytes
+from pbft.encoding import array
 from pbft.membership import Membership
 from pbft.messages import Answer, Batch, EndorsedChange, Entry, Item, Request, Seal
 from pbft.policy import Policy
+from pbft.remembered import once
+from pbft.schema import Hash
 from pbft.types import Digest, ReplicaId, RequestId
 
 DIGEST_ZERO = Digest(bytes(32))
 
 
+@once("_digest")
 def request_id(request: Request) -> RequestId:
     """Binds the contents: another question, or another asker, has another id."""
     return RequestId(_hash(b"qnode/1 request", signing_bytes(request)))
+
+
+@dataclass(frozen=True, slots=True)
+class _Opening:
+    """What a commitment is the digest of."""
+
+    network: Hash
+    request_id: RequestId
+    attempt: int
+    replica: ReplicaId
+    salt: Hash
+    answer: Answer
 
 
 def commitment(
@@ -29,18 +44,21 @@ def commitment(
 ) -> Digest:
     """Hides the answer (32 random bytes of salt) and binds it to one replica and one attempt, so
     that a copied commitment opens for nobody else."""
-    body = (network, request_id, attempt, replica, salt, to_plain(answer))
-    return Digest(_hash(b"qnode/1 answer commitment", cbor2.dumps(body)))
+    opening = _Opening(network, request_id, attempt, replica, salt, answer)
+    return Digest(_hash(b"qnode/1 answer commitment", encode_value(opening)))
 
 
+@once("_digest")
 def answer_digest(answer: Answer) -> Digest:
     return Digest(_hash(b"qnode/1 answer", encode_value(answer)))
 
 
+@once("_digest")
 def seal_digest(seal: Seal) -> Digest:
     return Digest(_hash(b"qnode/1 seal", signing_bytes(seal)))
 
 
+@once("_digest")
 def item_digest(item: Item) -> Digest:
     return Digest(_hash(b"qnode/1 item", encode_value(item)))
 
@@ -68,8 +86,8 @@ def chain_digest(previous: Digest, batch: Digest) -> Digest:
 
 
 def configuration_digest(membership: Membership, policy: Policy) -> Digest:
-    body = (to_plain(membership), to_plain(policy))
-    return Digest(_hash(b"qnode/1 configuration", cbor2.dumps(body)))
+    body = array(encode_value(membership), encode_value(policy))
+    return Digest(_hash(b"qnode/1 configuration", body))
 
 
 def state_digest(configuration: Digest, rest: bytes) -> Digest:

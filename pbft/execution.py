@@ -159,7 +159,7 @@ class Execution:
             attempts = state.attempts(request_id)
             if attempts == item.attempt + 1 and not self._history.is_decided_id(request_id):
                 self._history.add_attempt(request_id, attempts)
-                self._observation.try_again(item.request, attempts)
+                self._observation.requests.try_again(item.request, attempts)
 
     # --- catching up ---------------------------------------------------------------------------
 

@@ -1,6 +1,6 @@
 """Which requests are decided, in bounded memory."""
 
-from collections import OrderedDict
+from heapq import heappop, heappush
 
 from pbft import digest
 from pbft.messages import Request
@@ -16,7 +16,9 @@ class History:
     """Decided requests by the replica that asked."""
 
     def __init__(self) -> None:
-        self._decided: dict[ReplicaId, OrderedDict[int, RequestId]] = {}
+        self._decided: dict[ReplicaId, dict[int, RequestId]] = {}
+        self._numbers: dict[ReplicaId, list[int]] = {}
+        """Heaps of the same numbers: the lowest comes first."""
         self._ids: set[RequestId] = set()
         self._attempts: dict[RequestId, int] = {}
         self._decided_attempts: dict[RequestId, int] = {}
@@ -26,13 +28,16 @@ class History:
         request_id = digest.request_id(request)
         self._attempts.pop(request_id, None)
         self._decided_attempts.pop(request_id, None)
-        decided = self._decided.setdefault(request.replica, OrderedDict())
-        self._ids.discard(decided.get(request.number, request_id))
+        decided = self._decided.setdefault(request.replica, {})
+        numbers = self._numbers.setdefault(request.replica, [])
+        if request.number in decided:
+            self._ids.discard(decided[request.number])
+        else:
+            heappush(numbers, request.number)
         decided[request.number] = request_id
         self._ids.add(request_id)
         if len(decided) > REMEMBERED_MAX:
-            oldest = min(decided)
-            self._ids.discard(decided.pop(oldest))
+            self._ids.discard(decided.pop(heappop(numbers)))
 
     def add_attempt(self, request_id: RequestId, attempts: int) -> None:
         """So many attempts are decided, and another one follows."""
@@ -60,5 +65,5 @@ class History:
         return request_id in self._ids
 
     def is_too_old(self, request: Request) -> bool:
-        decided = self._decided.get(request.replica, OrderedDict())
-        return len(decided) >= REMEMBERED_MAX and request.number < min(decided)
+        numbers = self._numbers.get(request.replica, [])
+        return len(numbers) >= REMEMBERED_MAX and request.number < numbers[0]

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from pbft import digest
-from pbft.codec import from_plain, to_plain
+from pbft.codec import decode_value, encode_value
 from pbft.errors import Malformed
 from pbft.fields import fields_fault, values_fault
 from pbft.keyring import Verifier
@@ -27,6 +27,7 @@ from pbft.messages import (
 )
 from pbft.outcome import Outcome, Status, Vote, decide, pair_count
 from pbft.policy import Policy
+from pbft.remembered import once
 from pbft.typed_outcome import decide_fields
 from pbft.types import ATTEMPTS_MAX, FULL_BP, ReplicaId, RequestId
 
@@ -79,15 +80,18 @@ def request_fault(request: Request, policy: Policy) -> str | None:
     return fields_fault(request)
 
 
+def is_sendable(answer: Answer) -> bool:
+    """Whether others could read it: what comes from a model need not be valid Unicode."""
+    try:
+        return decode_value(encode_value(answer), Answer) == answer
+    except (UnicodeEncodeError, Malformed):
+        return False
+
+
 def answer_fault(answer: Answer, policy: Policy, request: Request | None) -> str | None:
     """Why an answer must not count, in a few words; None if it may. While the request is not
     known, its fields are not either, and the values stay unchecked."""
-    try:
-        size = len(answer.text.encode())
-        from_plain(to_plain(answer), Answer)
-    except (UnicodeEncodeError, Malformed):
-        return "answer not fit to be sent"
-    if size > policy.answer_bytes_max:
+    if len(answer.text.encode()) > policy.answer_bytes_max:
         return "answer too long"
     if is_abstention(answer) != (not answer.text.strip()):
         return "answer without words"
@@ -105,6 +109,7 @@ def opens(reveal: AnswerReveal, commitment: AnswerCommitment) -> bool:
     )
 
 
+@once("_digest")
 def commitment_of(reveal: AnswerReveal) -> bytes:
     return digest.commitment(
         network=reveal.network,

@@ -30,6 +30,11 @@ class Slot:
     commits: dict[ReplicaId, Signed[Commit]] = field(default_factory=dict)
     prepared: bool = False
     decided: DecidedSlot | None = None
+    spare: dict[tuple[type, ReplicaId], Signed[Prepare] | Signed[Commit]] = field(
+        default_factory=dict
+    )
+    """Votes beyond those that were needed. They are not verified, unless a vote comes that
+    contradicts them."""
 
     certificate: PreparedCertificate | None = None
     """The newest prepared certificate, of this view or an earlier one."""
@@ -61,6 +66,7 @@ class Slot:
         self.judging = False
         self.prepares = {}
         self.commits = {}
+        self.spare = {}
         self.prepared = False
         kept = {digests.NULL_BATCH, self.digest}
         if self.certificate is not None:

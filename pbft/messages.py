@@ -14,6 +14,7 @@ from typing import Annotated, Generic, TypeVar
 from pbft.membership import Change, Membership
 from pbft.outcome import PAIRS_MAX, Contradiction, Outcome
 from pbft.policy import Policy
+from pbft.remembered import Remembered
 from pbft.schema import AtMost, Hash, Signature
 from pbft.types import (
     ANSWER_BYTES_MAX,
@@ -75,7 +76,7 @@ class Field:
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class Request(Remembered):
     """A question put to the network by the replica that a user asked.
 
     `number` increases with every request of that replica, which lets all others remember
@@ -97,7 +98,7 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Remembered):
     """What one replica says."""
 
     text: Annotated[str, AtMost(ANSWER_BYTES_MAX)]
@@ -112,7 +113,7 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
-class AnswerCommitment:
+class AnswerCommitment(Remembered):
     """A promise to reveal exactly one answer, made before anyone's answer can be read."""
 
     network: Hash
@@ -135,7 +136,7 @@ class Signed(Generic[_M]):
 
 
 @dataclass(frozen=True, slots=True)
-class Seal:
+class Seal(Remembered):
     """The primary closes a list of commitments: whose answers will count.
 
     Seals of one attempt are numbered from 0 and chained by `previous`, the digest of the seal
@@ -156,7 +157,7 @@ class Seal:
 
 
 @dataclass(frozen=True, slots=True)
-class AnswerReveal:
+class AnswerReveal(Remembered):
     """The answer and the salt that open a sealed commitment."""
 
     network: Hash
@@ -169,7 +170,7 @@ class AnswerReveal:
 
 
 @dataclass(frozen=True, slots=True)
-class Item:
+class Item(Remembered):
     """One request with everything that its outcome was computed from.
 
     `reveals` are in increasing order of replica and `weights` parallel to them. Similarities
@@ -188,7 +189,7 @@ class Item:
 
 
 @dataclass(frozen=True, slots=True)
-class PrePrepare:
+class PrePrepare(Remembered):
     """The primary assigns a sequence number to a batch (§4.2).
 
     As in the paper, the signature covers the digest and the batch travels beside it (`Proposal`).
@@ -203,7 +204,7 @@ class PrePrepare:
 
 
 @dataclass(frozen=True, slots=True)
-class Prepare:
+class Prepare(Remembered):
     """A backup found the proposal right and promises not to accept another for this slot (§4.2)."""
 
     network: Hash
@@ -215,7 +216,7 @@ class Prepare:
 
 
 @dataclass(frozen=True, slots=True)
-class Commit:
+class Commit(Remembered):
     """The sender holds a prepared certificate for the digest (§4.2). A quorum of these signatures
     is the certificate that users take away."""
 

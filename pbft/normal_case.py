@@ -17,14 +17,12 @@ Deviations from the paper:
 
 from pbft import digest
 from pbft.context import Context
-from pbft.effects import ArmTimer, CancelTimer, Persist, Progress, Send, Stage
-from pbft.events import BatchesDue
+from pbft.effects import Persist, Progress, Send, Stage
+from pbft.fetching import Fetching
 from pbft.history import History
 from pbft.judging import Judging
 from pbft.log import MessageLog, Slot
 from pbft.messages import (
-    BatchContent,
-    BatchWanted,
     Commit,
     DecidedSlot,
     Equivocation,
@@ -42,8 +40,6 @@ from pbft.proposing import Proposing
 from pbft.records import Decided, Prepared, ProposalAccepted
 from pbft.round import RoundKey
 from pbft.types import ReplicaId
-
-FETCH_RETRY_MS = 500
 
 
 class NormalCase:
@@ -63,7 +59,7 @@ class NormalCase:
         self._observation = observation
         self._judging = judging
         self._decided: list[DecidedSlot] = []
-        self._fetching = False
+        self.fetching = Fetching(context, log, self._on_fetched)
         self.proposing = Proposing(
             context, log, observation, judging, motions, history, self.on_proposed
         )
@@ -162,7 +158,8 @@ class NormalCase:
             # Its proposal is its prepare; a second vote would make one node count twice.
             self._context.refuse(source, "prepare-by-primary")
             return
-        if self._is_new(source, slot.prepares.get(signed.message.replica), signed):
+        held = slot.prepares.get(signed.message.replica)
+        if self._is_new(source, slot, held, signed, wanted=not slot.prepared):
             slot.prepares[signed.message.replica] = signed
             self._advance(slot)
 
@@ -202,7 +199,8 @@ class NormalCase:
         slot = self._slot_for(source, signed.message)
         if slot is None:
             return
-        if self._is_new(source, slot.commits.get(signed.message.replica), signed):
+        held = slot.commits.get(signed.message.replica)
+        if self._is_new(source, slot, held, signed, wanted=slot.decided is None):
             slot.commits[signed.message.replica] = signed
             self._advance(slot)
 
@@ -260,11 +258,23 @@ class NormalCase:
     def _is_new(
         self,
         source: ReplicaId,
+        slot: Slot,
         held: Signed[Prepare] | Signed[Commit] | None,
         signed: Signed[Prepare] | Signed[Commit],
+        *,
+        wanted: bool,
     ) -> bool:
-        """Whether a genuine vote is the replica's first; a second, different one is evidence."""
-        if held is not None and held.message == signed.message:
+        """Whether a genuine vote is the replica's first; a second, different one is evidence. One
+        that says what is settled already is kept aside, unverified: it came over the replica's own
+        connection, and nobody can use up another's place."""
+        message = signed.message
+        key = (type(message), message.replica)
+        held = held or slot.spare.get(key)
+        if held is not None and held.message == message:
+            return False
+        settled = not wanted and message.digest == slot.digest
+        if held is None and settled and message.replica == source:
+            slot.spare[key] = signed
             return False
         if not self._context.is_genuine(signed):
             self._context.refuse(source, "signature")
@@ -299,7 +309,7 @@ class NormalCase:
                 self._vote(slot, slot.pre_prepare.message)
         for slot in self._log:
             self._advance(slot)
-        self._fetch()
+        self.fetching.fetch()
 
     def attempts_taken_over(self) -> set[RoundKey]:
         """Attempts in slots that are proposed and not decided."""
@@ -310,34 +320,9 @@ class NormalCase:
             for _, item in items(slot.batch or ())
         }
 
-    def _fetch(self) -> None:
-        """Asks for batches of which only the digest is known."""
-        missing = [s for s in self._log if s.pre_prepare is not None and s.batch is None]
-        for slot in missing:
-            if slot.digest is not None:
-                self._context.broadcast(BatchWanted(slot.digest))
-        self._fetching = bool(missing)
-        if missing:
-            self._context.emit(ArmTimer(BatchesDue(), FETCH_RETRY_MS))
-
-    def on_batches_due(self) -> None:
-        if self._fetching:
-            self._fetch()
-
-    def on_batch_wanted(self, source: ReplicaId, wanted: BatchWanted) -> None:
-        batch = self._log.content(wanted.digest)
-        if batch is not None:
-            self._context.emit(Send(source, BatchContent(batch)))
-
-    def on_batch_content(self, source: ReplicaId, content: BatchContent) -> None:
-        known = digest.digest_of(content.batch)
-        wanted = [s for s in self._log if s.digest == known and s.batch is None]
-        if not wanted:
-            self._context.refuse(source, "batch-unwanted")
-        for slot in wanted:
-            slot.contents[known] = content.batch
-            self._mark_proposed(slot)
-            self._advance(slot)
+    def _on_fetched(self, slot: Slot) -> None:
+        self._mark_proposed(slot)
+        self._advance(slot)
 
     # --- recovery and reconnection -------------------------------------------------------------
 
@@ -380,14 +365,13 @@ class NormalCase:
     def begin_epoch(self) -> None:
         """All slots are gone with the old epoch."""
         self.proposing.enter_view(self._context.members.start)
-        self._fetching = False
-        self._context.emit(CancelTimer(BatchesDue()))
+        self.fetching.stop()
 
     def resume(self) -> None:
         """Recovery is over: what the log left open moves on."""
         for slot in self._log:
             self._advance(slot)
-        self._fetch()
+        self.fetching.fetch()
 
     def resend(self, replica: ReplicaId) -> None:
         """A connection came up: repeat to that peer what we said about undecided slots."""

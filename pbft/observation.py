@@ -19,22 +19,18 @@ Deviations from the paper: requests come from members on behalf of their users, 
 the phase does not exist in the paper, which leaves non-deterministic services one paragraph.
 """
 
-from pbft import digest
-from pbft.answering import NO_SALT, abstention, own_commitment, own_reveal
+from pbft.answering import Answering, own_reveal
 from pbft.context import Context
 from pbft.effects import (
     ArmTimer,
     CancelTimer,
-    Persist,
     Progress,
     Rejected,
-    RunInference,
     Send,
     Stage,
 )
 from pbft.events import (
     AnswerDeadline,
-    AnswerReady,
     AnswersCompared,
     HeldReveals,
     PrimaryDue,
@@ -45,12 +41,10 @@ from pbft.history import History
 from pbft.item import (
     answer_fault,
     opens,
-    request_fault,
     sealed_commitments,
 )
 from pbft.measuring import Comparison, Measurements
 from pbft.messages import (
-    Answer,
     AnswerCommitment,
     AnswerReveal,
     CommitmentMismatch,
@@ -62,6 +56,7 @@ from pbft.messages import (
 )
 from pbft.outcome import NO_VOTES
 from pbft.records import AnswerDrawn, RequestAccepted, Sealed
+from pbft.requests import Requests
 from pbft.round import Chain, Round, RoundKey, Rounds
 from pbft.seals import Seals
 from pbft.types import SEALS_MAX, ReplicaId, RequestId
@@ -84,115 +79,12 @@ class Observation:
         self._rounds = rounds
         self._measurements = measurements
         self._watch = watch
+        self.answering = Answering(context, rounds, self._add_commitment)
+        self.requests = Requests(context, history, rounds, self.answering, self._advance)
         self.seals = Seals(context, rounds, self._on_sealed)
         self._ready: list[Item] = []
 
-    # --- requests ------------------------------------------------------------------------------
-
-    def submit(self, request: Request) -> None:
-        """A user asked this node."""
-        if self._context.takes_part:
-            reason = self._request_fault(request, self._context.policy.requests_in_flight_max)
-        else:
-            reason = "This node does not take part in the network at present; ask another one."
-        try:
-            request_id = digest.request_id(request)
-        except UnicodeEncodeError:  # what can't be encoded has no id
-            request_id = RequestId(digest.DIGEST_ZERO)
-        if reason:
-            self._context.emit(Rejected(request_id, reason))
-            return
-        signed = self._context.sign(request)
-        self._open(signed, (request_id, 0))
-        self._context.broadcast(signed)
-        self._draw(self._rounds.open((request_id, 0), request.replica))
-
-    def on_request(self, source: ReplicaId, signed: Signed[Request]) -> None:
-        request = signed.message
-        request_id = digest.request_id(request)
-        key = (request_id, self._history.next_attempt(request_id))
-        known = self._rounds.get(*key)
-        if self._history.is_decided(request) or (known and known.request):
-            return
-        if key[1] > self._history.attempts(request_id):
-            return  # the ledger will ask for it
-        if request.replica == self._context.me or not self._context.is_genuine(signed):
-            self._context.refuse(source, "signature")
-        elif self._request_fault(request, 2 * self._context.policy.requests_in_flight_max):
-            # Twice what the asker allows itself: it may have seen decisions that we have not.
-            self._context.refuse(source, "request")
-        else:
-            self._open(signed, key)
-            round_ = self._rounds.open(key, request.replica)
-            self._draw(round_)
-            self._advance(round_)
-
-    def _request_fault(self, request: Request, open_max: int) -> str | None:
-        open_requests = self._rounds.of_asker(request.replica)
-        if open_requests >= open_max:
-            return (
-                f"{open_requests} questions of this node are still being answered; "
-                "ask again when some are done."
-            )
-        if self._history.is_too_old(request):
-            return "The request is older than what the network remembers; ask anew."
-        return request_fault(request, self._context.policy)
-
-    def _open(self, signed: Signed[Request], key: RoundKey) -> None:
-        self._context.emit(Persist(RequestAccepted(signed, key[1])))
-        self._rounds.open(key, signed.message.replica).request = signed
-        self._context.emit(Progress(key[0], Stage.ACCEPTED, signed.message.replica))
-
-    def _draw(self, round_: Round) -> None:
-        """Ask the model, unless the log holds an answer already."""
-        if round_.request is None or round_.drawn is not None or not self._context.takes_part:
-            return
-        request = round_.request.message
-        temperature_milli = self._context.policy.temperature_milli >> round_.attempt
-        self._context.emit(
-            ArmTimer(AnswerDeadline(*round_.key), request.timeout_ms),
-            RunInference(*round_.key, request, temperature_milli),
-        )
-
-    def try_again(self, signed: Signed[Request], attempt: int) -> None:
-        """The ledger decided that this attempt follows."""
-        key = (digest.request_id(signed.message), attempt)
-        round_ = self._rounds.open(key, signed.message.replica)
-        if round_.request is None:  # else the log knows it already
-            self._open(signed, key)
-        if not self._context.recovering:
-            self._draw(round_)
-            self._advance(round_)
-
     # --- commitments ---------------------------------------------------------------------------
-
-    def on_answer_ready(self, event: AnswerReady) -> None:
-        round_ = self._rounds.get(event.request_id, event.attempt)
-        if round_ is None or round_.drawn is not None:
-            return  # decided without us, or after our deadline
-        answer = event.answer
-        if fault := answer_fault(answer, self._context.policy, round_.asked):
-            answer = abstention(fault, event.answer.elapsed_ms)
-        self._commit_to(round_, answer, event.salt)
-
-    def on_answer_deadline(self, timer: AnswerDeadline) -> None:
-        round_ = self._rounds.get(timer.request_id, timer.attempt)
-        if round_ is None or round_.request is None or round_.drawn is not None:
-            return
-        # An abstention hides nothing, so that it needs no salt.
-        timeout_ms = round_.request.message.timeout_ms
-        self._commit_to(round_, abstention("out of time", timeout_ms), NO_SALT)
-
-    def _commit_to(self, round_: Round, answer: Answer, salt: bytes) -> None:
-        round_.drawn = AnswerDrawn(*round_.key, answer, salt)
-        self._context.emit(
-            CancelTimer(AnswerDeadline(*round_.key)),
-            # On disk before anyone hears of it: from now on this is our answer.
-            Persist(round_.drawn),
-        )
-        commitment = own_commitment(self._context, round_.drawn)
-        self._context.broadcast(commitment)
-        self._add_commitment(round_, commitment)
 
     def on_commitment(self, source: ReplicaId, signed: Signed[AnswerCommitment]) -> None:
         message = signed.message
@@ -221,8 +113,6 @@ class Observation:
         if round_ is not None and not round_.seals and self._leads(round_):
             self.seals.make(round_)
             self._advance(round_)
-
-    # --- seals ---------------------------------------------------------------------------------
 
     def on_seal(self, source: ReplicaId, signed: Signed[Seal]) -> None:
         round_ = self.seals.on_seal(source, signed)
@@ -408,7 +298,7 @@ class Observation:
         """
         round_ = self._rounds.open((request_id, item.attempt), item.request.message.replica)
         if round_.request is None:
-            self._open(item.request, round_.key)
+            self.requests.open(item.request, round_.key)
         fits = self.seals.extend(source, round_, item.seals)
         self._advance(round_)
         return fits
@@ -448,7 +338,7 @@ class Observation:
         context = self._context
         for round_ in self._rounds:
             asked = round_.request
-            fault = self._epoch_fault(asked)
+            fault = self.requests.epoch_fault(asked)
             if asked is None or fault is not None:
                 self._cancel_timers(round_)
                 self._rounds.remove(round_)
@@ -461,42 +351,9 @@ class Observation:
             if not context.recovering:
                 if asked.message.replica == context.me:
                     context.broadcast(asked)  # a new member has not heard of it
-                self._commit_again(round_)
-
-    def _epoch_fault(self, asked: Signed[Request] | None) -> str | None:
-        """Why a question does not go on in the new epoch: nobody may propose it there."""
-        if asked is None:
-            return "The question did not arrive."
-        if not self._context.is_genuine(asked):
-            return "The node that asked is no member any more, or has another key; ask anew."
-        return request_fault(asked.message, self._context.policy)
-
-    def _commit_again(self, round_: Round) -> None:
-        """In a new epoch, to the answer that was drawn before."""
-        if round_.drawn is None or not self._context.takes_part:
-            return
-        if fault := answer_fault(round_.drawn.answer, self._context.policy, round_.asked):
-            answer = abstention(fault, round_.drawn.answer.elapsed_ms)
-            self._commit_to(round_, answer, round_.drawn.salt)
-            return
-        commitment = own_commitment(self._context, round_.drawn)
-        self._context.broadcast(commitment)
-        self._add_commitment(round_, commitment)
+                self.answering.commit_again(round_)
 
     # --- recovery and reconnection -------------------------------------------------------------
-
-    def restore_request(self, record: RequestAccepted) -> None:
-        request_id = digest.request_id(record.request.message)
-        self._rounds.open(
-            (request_id, record.attempt), record.request.message.replica
-        ).request = record.request
-
-    def restore_answer(self, drawn: AnswerDrawn) -> None:
-        round_ = self._rounds.get(drawn.request_id, drawn.attempt)
-        if round_ is not None:
-            round_.drawn = drawn
-            if self._context.takes_part:
-                round_.commitments[self._context.me] = own_commitment(self._context, drawn)
 
     def restore_seal(self, seal: Signed[Seal]) -> None:
         message = seal.message
@@ -519,8 +376,8 @@ class Observation:
                 asker = round_.request.message.replica
                 self._context.emit(Progress(round_.request_id, Stage.ACCEPTED, asker))
             if self._context.me not in round_.commitments:
-                self._commit_again(round_)  # an epoch began while the log was read back
-            self._draw(round_)
+                self.answering.commit_again(round_)  # an epoch began while the log was read back
+            self.answering.draw(round_)
             if round_.seals and self._leads(round_):
                 self._context.emit(ArmTimer(RevealGrace(*round_.key), policy.reveal_grace_ms))
             elif round_.seals:

@@ -26,7 +26,7 @@ from pbft.observation import Observation
 from pbft.records import ProposalAccepted
 from pbft.types import BATCH_ITEMS_MAX, MESSAGE_BYTES_MAX, SequenceNumber
 
-PROPOSALS_OPEN_MAX = 4
+PROPOSALS_OPEN_MAX = 2
 """Undecided slots that a primary keeps open. Beyond it items wait and share the next batch, so
 that batches grow with the load and a lone item never waits. Votes are half of all messages if every
 item has a slot of its own; a few slots are enough to use the time that votes are on their way."""
@@ -64,8 +64,8 @@ class Proposing:
         self._waiting += self._observation.take_ready()
         if not self._context.leads or self._context.recovering:
             return
-        self._drop_unwanted()
         while self._may_propose():
+            self._drop_unwanted()
             batch = self._next_batch()
             if not batch and not self._judging.ends_epoch(self._next_number()):
                 return

@@ -24,7 +24,10 @@ from pbft.messages import (
 )
 from pbft.policy import Policy
 from pbft.schema import AtMost, Hash
-from pbft.types import MEMBERS_MAX, Epoch, RequestId
+from pbft.types import MEMBERS_MAX, MESSAGE_BYTES_MAX, Epoch, RequestId
+
+RECORD_BYTES_MAX = 4 * MESSAGE_BYTES_MAX
+"""Above what any record, decided slot or state takes; more is not read back."""
 
 
 @dataclass(frozen=True, slots=True)

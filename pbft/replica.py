@@ -1,9 +1,10 @@
 """One replica: its state and the dispatch of events, nothing else.
 
-Where to read on: `observation` (commitment, reveal), `seals`, `proposing` and `normal_case`
-(pre-prepare, prepare, commit), `execution` (replies, ledger, catching up), `checkpoint`,
-`view_change`, `motions` and `epochs` (changes of membership and policy), `state` (what follows from
-the ledger), `outcome` (from answers to an answer), `certificate` (what users take away).
+Where to read on: `requests`, `answering` and `observation` (commitment, seal, reveal), `proposing`
+and `normal_case` (pre-prepare, prepare, commit), `execution` (replies, ledger, catching up),
+`checkpoint`, `view_change`, `motions` and `epochs` (changes of membership and policy), `state`
+(what follows from the ledger), `outcome` (from answers to an answer), `certificate` (what users
+take away).
 """
 
 from collections.abc import Callable, Iterable
@@ -158,15 +159,15 @@ class Replica:
             self._early,
         )
         self._handlers: dict[type, Callable[[ReplicaId, Any], None]] = {
-            Request: self._observation.on_request,
+            Request: self._observation.requests.on_request,
             AnswerCommitment: self._observation.on_commitment,
             Seal: self._observation.on_seal,
             AnswerReveal: self._observation.on_reveal,
             Proposal: self._normal_case.on_proposal,
             Prepare: self._normal_case.on_prepare,
             Commit: self._normal_case.on_commit,
-            BatchWanted: self._normal_case.on_batch_wanted,
-            BatchContent: self._normal_case.on_batch_content,
+            BatchWanted: self._normal_case.fetching.on_wanted,
+            BatchContent: self._normal_case.fetching.on_content,
             DecidedSlot: self._on_decided_slot,
             Height: self._on_height,
             LedgerWanted: self._execution.on_ledger_wanted,
@@ -180,12 +181,12 @@ class Replica:
         self._timers: dict[type, Callable[[Any], None]] = {
             SealGrace: self._observation.on_seal_grace,
             RevealGrace: self._observation.on_reveal_grace,
-            AnswerDeadline: self._observation.on_answer_deadline,
+            AnswerDeadline: self._observation.answering.on_deadline,
             HeldReveals: self._watch.on_held_reveals,
             PrimaryDue: self._watch.on_primary_due,
             NewViewDue: self._view_changes.on_new_view_due,
             MotionsDue: lambda _: self._motions.on_due(),
-            BatchesDue: lambda _: self._normal_case.on_batches_due(),
+            BatchesDue: lambda _: self._normal_case.fetching.on_due(),
             CatchUp: lambda _: self._execution.on_catch_up(),
         }
         self._latest = Epoch(0)
@@ -242,14 +243,14 @@ class Replica:
                 if handler := self._timers.get(type(timer)):
                     handler(timer)
             case AnswerReady():
-                self._observation.on_answer_ready(event)
+                self._observation.answering.on_ready(event)
             case AnswersCompared():
                 self._measurements.take(event)
                 self._observation.on_compared(event)
                 self._normal_case.on_compared()
                 self._motions.on_compared()
             case Submitted(request):
-                self._observation.submit(request)
+                self._observation.requests.submit(request)
             case ChangeEndorsed(change):
                 self._motions.endorse(change)
             case PeerDown(replica):
@@ -393,8 +394,8 @@ class Replica:
     def _make_restorers(self) -> dict[type, Callable[[Any], None]]:
         """One for each of `records.RECORD_KINDS`."""
         return {
-            RequestAccepted: self._observation.restore_request,
-            AnswerDrawn: self._observation.restore_answer,
+            RequestAccepted: self._observation.requests.restore,
+            AnswerDrawn: self._observation.answering.restore,
             Sealed: lambda record: self._observation.restore_seal(record.seal),
             ProposalAccepted: lambda record: self._normal_case.restore_proposal(record.proposal),
             Prepared: self._normal_case.restore_prepared,

@@ -339,6 +339,35 @@ def test_two_votes_for_one_slot_are_evidence(vote: Callable[..., Signed[Any]]) -
     assert accused(solo.got(effects.Report)[0].evidence) == 3
 
 
+@pytest.mark.parametrize("vote", [forge.prepare, forge.commit], ids=["prepare", "commit"])
+def test_a_vote_that_came_too_late_to_count_convicts_all_the_same(
+    vote: Callable[..., Signed[Any]],
+) -> None:
+    """§4.2: a vote for what is settled is not even verified; a different one by the same replica
+    still yields evidence of both, and a forged one nothing."""
+    cluster = Cluster(4)
+    kinds = (Prepare, Commit)
+    cluster.drop = lambda source, target, message: (
+        (source, target) == (3, 1)
+        and isinstance(message, Signed)
+        and isinstance(message.message, kinds)
+    )
+    cluster.ask(node=0)
+    cluster.run()
+    decided = cluster.nodes[1].ledger[1].commits[0].message
+    assert decided.view == cluster.nodes[1].replica.view == 0
+    cluster.drop = lambda _source, _target, _message: False
+    late, other = vote(3, decided.digest), vote(3, forge.D2)
+    cluster.hear(1, 3, late)
+    assert cluster.nodes[1].evidence == []
+    cluster.hear(1, 3, replace(other, signature=NOBODY))
+    assert cluster.nodes[1].refused[-1] == "signature"
+    cluster.hear(1, 2, replace(vote(0, forge.D1), signature=NOBODY))
+    assert cluster.nodes[1].evidence == []
+    cluster.hear(1, 3, other)
+    assert Equivocation(late, other) in cluster.nodes[1].evidence
+
+
 def test_votes_of_different_phases_or_slots_are_no_contradiction() -> None:
     """§4.2: a prepare, a commit and votes for other slots go together."""
     solo = Solo(1)

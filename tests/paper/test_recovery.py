@@ -18,6 +18,7 @@ from pbft.messages import (
     Signed,
     WireMessage,
 )
+from pbft.proposing import PROPOSALS_OPEN_MAX
 from pbft.records import (
     AnswerDrawn,
     Decided,
@@ -290,26 +291,27 @@ def test_the_ledger_is_not_repeated() -> None:
 
 
 def test_a_restarted_primary_goes_on_with_the_next_number() -> None:
-    """S4: with two slots open, it gives the third question the third number, and proposes neither
-    a number nor a request again."""
+    """S4: with as many slots open as it may, but one, it gives the next question the next number,
+    and proposes neither a number nor a request again."""
     cluster = Cluster(4)
     cluster.drop = lambda _s, _t, message: isinstance(message, Proposal)
-    cluster.ask(0)
-    cluster.ask(1)
+    numbers = list(range(1, PROPOSALS_OPEN_MAX + 1))
+    for asker in range(PROPOSALS_OPEN_MAX - 1):
+        cluster.ask(asker)
     cluster.settle(2)
     cluster.crash(0)
     cluster.restart(0)
     cluster.ask(2)
     cluster.settle(2)
     proposals = {m for m in cluster.nodes[0].sent if isinstance(m, Proposal)}
-    assert sorted(m.pre_prepare.message.sequence_number for m in proposals) == [1, 2, 3]
+    assert sorted(m.pre_prepare.message.sequence_number for m in proposals) == numbers
     asked = [item.request.message.replica for m in proposals for item in m.batch]
-    assert sorted(asked) == [0, 1, 2]
+    assert sorted(asked) == [*range(PROPOSALS_OPEN_MAX - 1), 2]
     assert contradictions(cluster.nodes[0].sent) == []
     cluster.drop = lambda _s, _t, _m: False
     cluster.reconnect()
     cluster.settle()
-    assert [sorted(node.ledger) for node in cluster.nodes] == [[1, 2, 3]] * 4
+    assert [sorted(node.ledger) for node in cluster.nodes] == [numbers] * 4
 
 
 def test_all_replicas_restart_at_once() -> None:

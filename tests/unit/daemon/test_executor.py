@@ -44,7 +44,9 @@ class StubDisk:
     def epochs(self, after: int = 0) -> list[EpochCertificate]:
         return self.proven[after:]
 
-    def append(self, what: list[Any], timelines: Any = None, epochs: Any = ()) -> None:
+    def append(
+        self, what: list[Any], timelines: Any = None, epochs: Any = (), flush: bool = True
+    ) -> None:
         if self.fails:
             raise StorageFailed("The disk is full.")
         if timelines is not None:
@@ -53,7 +55,7 @@ class StubDisk:
             self.timelines.update(timelines)
             self.proven += epochs
         else:
-            self.events.append("log")
+            self.events.append("log" if flush else "log unflushed")
             self.records += what
 
     def flush(self) -> None:
@@ -123,6 +125,21 @@ def test_what_is_persisted_is_flushed_before_anything_is_sent(
     assert bench.disk.records == [RECORD, RECORD]
 
 
+def test_what_nobody_hears_of_waits_for_the_next_flush(bench: Bench) -> None:
+    """A turn in which the node says nothing is written and not flushed; whatever it says next,
+    with records of its own or without, is said after a flush, and one flush is enough."""
+    bench.perform(effects.Persist(RECORD))
+    bench.perform(effects.Persist(RECORD))
+    assert bench.events == ["log unflushed", "log unflushed"]
+    bench.perform(effects.Broadcast(VOTE))
+    assert bench.events[2:] == ["log", "broadcast"]
+    bench.perform(effects.Broadcast(VOTE))
+    assert bench.events[4:] == ["broadcast"]
+    bench.perform(effects.Persist(RECORD))
+    bench.perform(effects.Persist(RECORD), effects.Send(ReplicaId(2), VOTE))
+    assert bench.events[5:] == ["log unflushed", "log", "send"]
+
+
 def test_the_ledger_follows_with_the_next_flush_or_in_an_idle_moment(
     bench: Bench, slot: DecidedSlot
 ) -> None:
@@ -162,7 +179,7 @@ def test_a_slow_disk_gets_a_thread_and_a_quick_one_does_not(
     clock, write_s = 0.0, QUICK_WRITE_S / 2
     threads: list[int] = []
 
-    def append(_records: list[Any]) -> None:
+    def append(_records: list[Any], **_: bool) -> None:
         nonlocal clock
         clock += write_s
         threads.append(get_ident())

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from daemon.errors import StorageFailed
-from daemon.storage import Ledger
+from daemon.ledger import Ledger
 from pbft import digest, effects, events
 from pbft.context import Configuration
 from pbft.messages import DecidedSlot

@@ -3,13 +3,12 @@
 from typing import Any
 
 import trio
-import trio.testing
 
-from daemon.consensus import PEER_EVENTS_WAITING_MAX, Consensus
+from daemon.consensus import PEER_EVENTS_PER_TURN_MAX, Consensus
 from daemon.node import _last_number
 from daemon.requests import RequestBook
 from daemon.roster import Roster
-from p2p.network import Received
+from p2p.inbox import Inbox
 from pbft import digest, effects, events
 from pbft.codec import encode
 from pbft.effects import Stage
@@ -79,49 +78,60 @@ def _is_prepare(message: object) -> bool:
 
 
 def test_events_of_the_node_itself_pass_a_flood_of_the_peers() -> None:
-    """Peers' messages wait for room; timers and answers never do."""
+    """Timers and answers are stepped first, and what one turn takes from peers is bounded: the rest
+    stays in the peers' own queues."""
     stepped: list[events.Event] = []
+    turns: list[int] = []
     key = membership(4).members[1].public_key
     frame = encode(commit(1, D1))
     timer = events.TimerFired(events.CatchUp())
-    enough = trio.Event()
+    frames = 5 * PEER_EVENTS_PER_TURN_MAX
+    all_stepped = trio.Event()
 
     class Replica:
         view = applied = primary = me = 0
 
         def step(self, event: events.Event) -> list[effects.Effect]:
             stepped.append(event)
-            if timer in stepped and len(stepped) > 2 * PEER_EVENTS_WAITING_MAX:
-                enough.set()
             return []
 
-    class Flood:
-        received = 0
+    class Network:
+        def __init__(self, inbox: Inbox) -> None:
+            self._inbox = inbox
+            self.receive_now = inbox.take
+            self.on_arrival = inbox.on_arrival
 
-        async def receive_some(self, most: int) -> list[Received]:
-            await trio.lowlevel.checkpoint()
-            self.received += most
-            return [Received(key, frame)] * most
+        @property
+        def has_received(self) -> bool:
+            return bool(self._inbox)
 
     class Executor:
         async def perform(self, _turn: Any) -> None:
+            turns.append(len(stepped))
+            consensus.put(timer)
+            if sum(isinstance(event, events.Received) for event in stepped) == frames:
+                all_stepped.set()
             await trio.lowlevel.checkpoint()
 
         async def write_ledger(self) -> None:
-            await trio.lowlevel.checkpoint()
+            raise AssertionError("there was always more to do")
 
-    flood, executor = Flood(), Executor()
+    inbox = Inbox(10_000_000)
+    for _ in range(frames):
+        assert inbox.put_frame(key, frame)
+    consensus = Consensus(Roster(membership(4).members), Network(inbox))
 
     async def main() -> None:
-        consensus = Consensus(Roster(membership(4).members))
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(consensus.listen, flood, executor)
-            await trio.testing.wait_all_tasks_blocked()
-            assert flood.received <= PEER_EVENTS_WAITING_MAX + 1
-            consensus.put(timer)
-            nursery.start_soon(consensus.run, Replica(), executor)
-            with trio.fail_after(10):
-                await enough.wait()
+            nursery.start_soon(consensus.run, Replica(), Executor())
+            with trio.fail_after(30):
+                await all_stepped.wait()
             nursery.cancel_scope.cancel()
 
     trio.run(main)
+    begins = [0, *turns]
+    for begin, end in zip(begins, turns, strict=False):
+        kinds = [isinstance(event, events.Received) for event in stepped[begin:end]]
+        assert kinds == sorted(kinds), "an event of a peer came before one of our own"
+        assert sum(kinds) <= PEER_EVENTS_PER_TURN_MAX
+        assert not begin or stepped[begin] == timer

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from daemon.datafolder import DataFolder
 from daemon.errors import AlreadyRunning, StorageFailed, UsageError
-from daemon.storage import DataFolder, RecordLog, decode_record, encode_record
+from daemon.recordlog import RecordLog, decode_record, encode_record
 from pbft import digest
 from pbft.errors import Malformed
 from pbft.membership import Leave

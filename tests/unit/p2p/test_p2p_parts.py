@@ -375,21 +375,39 @@ async def test_peers_are_served_in_turns() -> None:
     ]
 
 
-@pytest.mark.trio
-async def test_what_has_arrived_is_taken_together() -> None:
+def test_what_has_arrived_is_taken_together() -> None:
     """At most as many events as asked for, in the order of turns, and none waits for more."""
     inbox = Inbox(10_000)
+    assert not inbox
+    assert inbox.take(1) == []
     for number in range(3):
         inbox.put_frame(b"loud", bytes([number]))
     inbox.put_frame(b"quiet", b"hello")
-    first = await inbox.get_some(2)
+    first = inbox.take(2)
     assert first == [Received(b"loud", b"\0"), Received(b"quiet", b"hello")]
-    assert await inbox.get_some(100) == [Received(b"loud", b"\1"), Received(b"loud", b"\2")]
+    assert inbox.take(100) == [Received(b"loud", b"\1"), Received(b"loud", b"\2")]
     assert inbox.bytes_held(b"loud") == 0
     inbox.put_frame(b"loud", b"last")
     inbox.fail(ValueError("the end"))
     with pytest.raises(ValueError, match="the end"):
-        await inbox.get_some(100)
+        inbox.take(100)
+
+
+@pytest.mark.trio
+async def test_the_consumer_is_told_of_arrivals() -> None:
+    """Of what waits already, of frames and news, and of a failure."""
+    inbox = Inbox(10_000)
+    calls: list[bool] = []
+    inbox.on_arrival(lambda: calls.append(bool(inbox)))
+    assert calls == []
+    inbox.put_frame(b"a", b"1")
+    inbox.put_news(PeerUp(b"b", "127.0.0.1:1"))
+    assert calls == [True, True]
+    inbox.take(2)
+    inbox.fail(ValueError("the end"))
+    assert calls == [True, True, True]
+    inbox.on_arrival(lambda: calls.append(False))
+    assert calls[3:] == [False]
 
 
 @pytest.mark.trio

@@ -1,0 +1,60 @@
+"""Fetching batches of which only the digest is known: a new view names what it takes over by it,
+and not every replica has seen every proposal of the views before."""
+
+from collections.abc import Callable
+
+from pbft import digest
+from pbft.context import Context
+from pbft.effects import ArmTimer, CancelTimer, Send
+from pbft.events import BatchesDue
+from pbft.log import MessageLog, Slot
+from pbft.messages import BatchContent, BatchWanted
+from pbft.types import ReplicaId
+
+RETRY_MS = 500
+
+
+class Fetching:
+    """`on_content(slot)` is called when the batch of a slot has come."""
+
+    def __init__(
+        self, context: Context, log: MessageLog, on_content: Callable[[Slot], None]
+    ) -> None:
+        self._context = context
+        self._log = log
+        self._on_content = on_content
+        self._fetching = False
+
+    def fetch(self) -> None:
+        """Asks everybody for what is missing, and again until it is here."""
+        missing = [s for s in self._log if s.pre_prepare is not None and s.batch is None]
+        for slot in missing:
+            if slot.digest is not None:
+                self._context.broadcast(BatchWanted(slot.digest))
+        self._fetching = bool(missing)
+        if missing:
+            self._context.emit(ArmTimer(BatchesDue(), RETRY_MS))
+
+    def on_due(self) -> None:
+        if self._fetching:
+            self.fetch()
+
+    def on_wanted(self, source: ReplicaId, wanted: BatchWanted) -> None:
+        batch = self._log.content(wanted.digest)
+        if batch is not None:
+            self._context.emit(Send(source, BatchContent(batch)))
+
+    def on_content(self, source: ReplicaId, content: BatchContent) -> None:
+        """Upon receiving a batch that some slot lacks; the digest proves it, whoever sends it."""
+        known = digest.digest_of(content.batch)
+        wanted = [s for s in self._log if s.digest == known and s.batch is None]
+        if not wanted:
+            self._context.refuse(source, "batch-unwanted")
+        for slot in wanted:
+            slot.contents[known] = content.batch
+            self._on_content(slot)
+
+    def stop(self) -> None:
+        """The slots are gone."""
+        self._fetching = False
+        self._context.emit(CancelTimer(BatchesDue()))
