@@ -99,7 +99,10 @@ class Checkers:
         self.observe: Callable[[Item], None] = lambda _: None
         """Called for every item that is decided."""
         self._asked: set[Request] = set()
-        self._drawn: dict[tuple[int, bytes, int], Answer] = {}
+        self._drawn: dict[tuple[int, bytes, int], list[Answer]] = {}
+        """By replica and attempt: the answer; with those from before its log was lost."""
+        self._forgotten: set[tuple[int, bytes, int]] = set()
+        """Attempts at which a replica that lost its log may answer anew."""
         self._said: dict[tuple[object, ...], object] = {}
         self._sealed: dict[tuple[bytes, int], set[int]] = {}
         """By attempt: whose commitments are in a seal that somebody honest logged."""
@@ -145,8 +148,11 @@ class Checkers:
 
     def on_drawn(self, process: "Process", record: AnswerDrawn) -> None:
         key = (process.replica_id, record.request_id, record.attempt)
-        if self._drawn.setdefault(key, record.answer) != record.answer:
+        drawn = self._drawn.setdefault(key, [])
+        if drawn and record.answer != drawn[-1] and key not in self._forgotten:
             self.fail("consistency", f"R{process.number} answered one question twice")
+        self._forgotten.discard(key)
+        drawn.append(record.answer)
 
     def on_logged(self, process: "Process", record: Record) -> None:
         """What an honest replica may rely on from now on."""
@@ -236,8 +242,9 @@ class Checkers:
 
     def forget_log(self, process: "Process") -> None:
         """It lost its log and says nothing more in this epoch: its view binds nobody, and what its
-        users asked may be lost with it."""
+        users asked may be lost with it. In the next epoch it answers anew."""
         self._views.pop(process.number, None)
+        self._forgotten.update(key for key in self._drawn if key[0] == process.replica_id)
         self.accepted[process.number] &= self.replied[process.number]
 
     def check_memory(self, process: "Process", replica: Replica) -> None:
@@ -301,8 +308,8 @@ class Checkers:
             self.fail("integrity", f"slot {number} answers what nobody asked R{request.replica}")
         for reveal in item.reveals:
             replica = reveal.message.replica
-            drawn = self._drawn.get((replica, *key))
-            if replica not in self.byzantine and drawn != reveal.message.answer:
+            drawn = self._drawn.get((replica, *key), [])
+            if replica not in self.byzantine and reveal.message.answer not in drawn:
                 self.fail("integrity", f"slot {number} puts words into the mouth of R{replica}")
         self.statuses[item.outcome.status.value] += 1
         if item.outcome.status != "no_agreement":

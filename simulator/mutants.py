@@ -46,16 +46,33 @@ class Death:
     seconds: float
 
 
-def plant(mutant: Mutant) -> None:
-    """Changes the core of this process, for good."""
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a mutant goes: the function, held by its owner under a name."""
+
+    module: Any
+    owner: Any
+    name: str
+    held: Any
+    source: str
+    """With the bug."""
+
+
+def place_of(mutant: Mutant) -> Place:
+    """Raises `SimulatorError` if the mutant does not fit the source."""
     for found in pkgutil.iter_modules(pbft.__path__):
         importlib.import_module(f"pbft.{found.name}")
     module = importlib.import_module(f"pbft.{mutant.module}")
     owner: Any = module
     *path, name = mutant.function.split(".")
-    for part in path:
-        owner = getattr(owner, part)
-    held = inspect.getattr_static(owner, name)
+    try:
+        for part in path:
+            owner = getattr(owner, part)
+        held = inspect.getattr_static(owner, name)
+    except AttributeError:
+        raise SimulatorError(
+            f"The mutant {mutant.name} has no place: there is no {mutant.function} any more."
+        ) from None
     old = held
     while not isinstance(old, FunctionType):
         old = old.fget if isinstance(old, property) else old.__func__
@@ -66,16 +83,22 @@ def plant(mutant: Mutant) -> None:
             f"The mutant {mutant.name} does not fit the source of {mutant.function} any more: "
             f"{mutant.old!r} is there {source.count(mutant.old)} times."
         )
-    code = compile(source.replace(mutant.old, mutant.new), f"<mutant {mutant.name}>", "exec")
+    return Place(module, owner, name, held, source.replace(mutant.old, mutant.new))
+
+
+def plant(mutant: Mutant) -> None:
+    """Changes the core of this process, for good."""
+    place = place_of(mutant)
+    code = compile(place.source, f"<mutant {mutant.name}>", "exec")
     space: dict[str, Any] = {}
-    exec(code, module.__dict__, space)  # noqa: S102  # our own source with one bug
-    new = space[name]
-    if path:
-        setattr(owner, name, new)
+    exec(code, place.module.__dict__, space)  # noqa: S102  # our own source with one bug
+    new = space[place.name]
+    if place.owner is not place.module:
+        setattr(place.owner, place.name, new)
         return
     for other in [m for key, m in sorted(sys.modules.items()) if key.startswith("pbft")]:
         for key, value in list(vars(other).items()):
-            if value is held:
+            if value is place.held:
                 setattr(other, key, new)
 
 
