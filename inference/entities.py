@@ -8,6 +8,7 @@ question for a name ("誰", "哪裡", "首都") gets as its whole core.
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 
 from inference.language import HAN
 from inference.wording import (
@@ -168,3 +169,16 @@ def _han_core(question: str, answer: str) -> str:
                     c for c in pair if c not in asked and (not characters or characters[-1] != c)
                 )
     return "".join(characters)
+
+
+@lru_cache(maxsize=8_192)
+def capitalised_names(text: str) -> frozenset[str]:
+    """Capitalised words that do not merely open a sentence, lower case; acronyms included."""
+    found: set[str] = set()
+    for sentence in _SENTENCE.findall(text):
+        tokens = _WORD.findall(sentence)
+        for at, token in enumerate(tokens):
+            acronym = len(token) > 1 and token.isupper()
+            if _capitalised(token) and (at > 0 or acronym) and _could_be_name(token):
+                found.add(token.lower().replace("’", "'").removesuffix("'s"))
+    return frozenset(found)

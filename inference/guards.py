@@ -2,144 +2,274 @@
 
 A guard is a function of the question and two answers that returns a reason or None. It uses no
 float, no model and no clock, so every node finds the same reasons. It errs on the side of
-silence: a missed contradiction is left to the embedding and to the vote, a false one splits honest
-nodes.
+silence: a missed contradiction is left to the similarity and to the vote, a false one splits
+honest nodes.
 
 A reason is a code, a colon and a detail with both sides in the order of the answers. Whether there
 is a reason does not depend on that order. To add a guard, write the function and put it in
 ``GUARDS``; the first reason found is the one reported.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
-from inference.antonyms import Opposites
+from inference.analysis import Analysis, Part, analyse
+from inference.antonyms import Axis
 from inference.entities import name_mismatch
-from inference.numerals import Quantity, comparable, quantities, same_amount
-from inference.polarity import Reading, denies_by_word, read, shared_terms
+from inference.moments import Moment, moments_differ
+from inference.numerals import Quantity, comparable, same_amount
+from inference.overlap import covered, overlap_permille
+from inference.polarity import denies_by_word
+from inference.refusals import standing
+from inference.roles import roles_swapped
+from inference.units import PLAIN
 from inference.wording import content_terms
 
-Guard = Callable[[str, str, str], str | None]
+Guard = Callable[[Analysis, Analysis, Analysis], str | None]
 
 _DETAIL_CHARACTERS_MAX = 40
+# Two sentences are about the same thing if they share this much of the shorter one.
+_ALIGNED_PERMILLE = 500
+_YEARS = range(1000, 2200)
 
 
 def first_objection(question: str, a: str, b: str) -> str | None:
     """The first guard's reason against calling the two answers the same, or None."""
     if a == b:
         return None
-    return next((reason for guard in GUARDS if (reason := guard(question, a, b))), None)
+    asked, first, second = analyse(question), analyse(a), analyse(b)
+    if first.whole.plain == second.whole.plain:
+        return None
+    return next((reason for guard in GUARDS if (reason := guard(asked, first, second))), None)
 
 
-def yes_or_no(question: str, a: str, b: str) -> str | None:
+def refusal(_question: Analysis, a: Analysis, b: Analysis) -> str | None:
+    """One side refuses, knows nothing, or speaks of instructions; the other one answers."""
+    standing_a, standing_b = standing(a), standing(b)
+    if standing_a == standing_b:
+        return None
+    return f"refusal: {standing_a} / {standing_b}"
+
+
+def yes_or_no(question: Analysis, a: Analysis, b: Analysis) -> str | None:
     """One answer affirms and the other denies, by an opening word or by what it states.
 
     "No." against "Water is wet." counts if the statement restates the question.
     """
+    stance_a, stance_b = a.whole.reading.stance, b.whole.reading.stance
+    if not (stance_a or stance_b):
+        return None
     side_a, side_b = side_taken(question, a), side_taken(question, b)
-    if not (read(a).stance or read(b).stance) or side_a * side_b >= 0:
+    if side_a * side_b >= 0:
         return None
     return f"stance: {_named(side_a)} / {_named(side_b)}"
 
 
-def different_numbers(question: str, a: str, b: str) -> str | None:
+def different_moments(question: Analysis, a: Analysis, b: Analysis) -> str | None:
+    """Each answer names a date or time that fits none of the other's."""
+    for x, y in _aligned(a, b):
+        moments_x, moments_y = _moments(x, y), _moments(y, x)
+        asked = question.whole.moments
+        for kind in (_is_time, _is_weekday, _is_date):
+            in_x = [m for m in moments_x if kind(m) and not _restated(m, asked, moments_y)]
+            in_y = [m for m in moments_y if kind(m) and not _restated(m, asked, moments_x)]
+            odd_x = [m for m in in_x if in_y and all(moments_differ(m, other) for other in in_y)]
+            odd_y = [m for m in in_y if in_x and all(moments_differ(m, other) for other in in_x)]
+            if odd_x and odd_y:
+                return f"date: {_clipped(odd_x[0].surface)} / {_clipped(odd_y[0].surface)}"
+    return None
+
+
+def different_numbers(question: Analysis, a: Analysis, b: Analysis) -> str | None:
     """Each answer has a number that the other lacks, and the two could measure the same thing.
 
     More numbers on one side only are more detail: "1945" against "2 September 1945". Numbers that
     an answer repeats from the question do not count, unless it has no others ("5 % or 50 %?").
     """
-    in_a, in_b = _answered(question, a), _answered(question, b)
-    only_a = [x for x in in_a if not any(same_amount(x, y) for y in in_b)]
-    only_b = [y for y in in_b if not any(same_amount(x, y) for x in in_a)]
-    for x in only_a:
-        for y in only_b:
-            if comparable(x, y):
-                return f"number: {_clipped(x.surface)} / {_clipped(y.surface)}"
+    for x, y in _aligned(a, b):
+        all_x, all_y = _numbers(a), _numbers(b)
+        in_x, in_y = _answered(question, x), _answered(question, y)
+        only_x = [n for n in in_x if not any(same_amount(n, other) for other in all_y)]
+        only_y = [n for n in in_y if not any(same_amount(n, other) for other in all_x)]
+        for n in only_x:
+            for other in only_y:
+                if comparable(n, other):
+                    return f"number: {_clipped(n.surface)} / {_clipped(other.surface)}"
     return None
 
 
-def opposite_poles(_question: str, a: str, b: str) -> str | None:
-    """The answers take opposite sides in a pair of opposites, negation taken into account.
+def opposite_poles(_question: Analysis, a: Analysis, b: Analysis) -> str | None:
+    """The answers take opposite sides on an axis, negation taken into account.
 
-    An answer that names both sides of a pair takes none. A comparison whose arguments changed
+    An answer that names both sides of an axis takes none. A comparison whose arguments changed
     places is turned round: "A is larger than B" agrees with "B is smaller than A".
     """
-    reading_a, reading_b = read(a), read(b)
-    sides_a, sides_b = _sides(reading_a), _sides(reading_b)
-    for pair in sorted(sides_a.keys() & sides_b.keys()):
-        (pole_a, word_a), (pole_b, word_b) = sides_a[pair], sides_b[pair]
-        swapped = pair.comparative and _arguments_swapped(a, b)
-        if pole_a != pole_b and not swapped:
-            return f"direction: {_clipped(word_a)} / {_clipped(word_b)}"
+    for x, y in _aligned(a, b):
+        sides_x, sides_y = x.reading.sides(), y.reading.sides()
+        for axis in sorted(sides_x.keys() & sides_y.keys()):
+            (pole_x, word_x), (pole_y, word_y) = sides_x[axis], sides_y[axis]
+            if pole_x == pole_y or (axis.comparative and _arguments_swapped(x, y)):
+                continue
+            if _agrees_elsewhere(axis, sides_x, sides_y, word_x, word_y):
+                continue
+            return f"direction: {_clipped(word_x)} / {_clipped(word_y)}"
     return None
 
 
-def negation(_question: str, a: str, b: str) -> str | None:
+def antonyms(_question: Analysis, a: Analysis, b: Analysis) -> str | None:
+    """Nearly the same words, but one of them is replaced by its antonym."""
+    for x, y in _aligned(a, b):
+        if overlap_permille(x, y) < _ALIGNED_PERMILLE or x.reading.denies != y.reading.denies:
+            continue
+        opposed_x = [w for w in x.words if not covered(w, y) and _opposed(w, y)]
+        opposed_y = [w for w in y.words if not covered(w, x) and _opposed(w, x)]
+        if opposed_x and opposed_y:
+            return f"antonym: {_clipped(opposed_x[0])} / {_clipped(opposed_y[0])}"
+    return None
+
+
+def negation(_question: Analysis, a: Analysis, b: Analysis) -> str | None:
     """One answer denies what the other one states in nearly the same words."""
-    reading_a, reading_b = read(a), read(b)
-    if reading_a.denies == reading_b.denies:
-        return None
-    stated = reading_b if reading_a.denies else reading_a
-    if denies_by_word(stated.rest):
-        return None
-    shared, fewer = shared_terms(reading_a.rest, reading_b.rest)
-    if fewer == 0 or 3 * shared < 2 * fewer:
-        return None
-    return "negation: denied / stated" if reading_a.denies else "negation: stated / denied"
+    for x, y in _aligned(a, b):
+        reading_x, reading_y = x.reading, y.reading
+        if reading_x.denies == reading_y.denies:
+            continue
+        stated, denied = (reading_y, reading_x) if reading_x.denies else (reading_x, reading_y)
+        if denies_by_word(stated.rest) and not denies_by_word(denied.rest):
+            continue
+        if overlap_permille(x, y) < 660:
+            continue
+        return "negation: denied / stated" if reading_x.denies else "negation: stated / denied"
+    return None
 
 
-def different_names(question: str, a: str, b: str) -> str | None:
+def swapped_roles(_question: Analysis, a: Analysis, b: Analysis) -> str | None:
+    """Who did it to whom: the same names in the same act, with their places changed."""
+    for x, y in _aligned(a, b):
+        if swapped := roles_swapped(x, y):
+            return f"roles: {_clipped(swapped[0])} / {_clipped(swapped[1])}"
+    return None
+
+
+def different_names(question: Analysis, a: Analysis, b: Analysis) -> str | None:
     """Each short answer names something that neither the other one nor the question names."""
-    mismatch = name_mismatch(question, a, b)
+    mismatch = name_mismatch(question.whole.text, a.whole.text, b.whole.text)
     if mismatch is None:
         return None
     return f"entity: {_clipped(mismatch[0])} / {_clipped(mismatch[1])}"
 
 
 GUARDS: tuple[Guard, ...] = (
+    refusal,
     yes_or_no,
+    different_moments,
     different_numbers,
     opposite_poles,
     negation,
+    antonyms,
+    swapped_roles,
     different_names,
 )
 
 
-def _answered(question: str, answer: str) -> list[Quantity]:
-    asked, given = quantities(question), quantities(answer)
-    new = [x for x in given if not any(x.unit == y.unit and same_amount(x, y) for y in asked)]
-    return new or given
-
-
-def side_taken(question: str, answer: str) -> int:
+def side_taken(question: Analysis, answer: Analysis) -> int:
     """1 for affirming the question, -1 for denying it, 0 for neither or unknown."""
-    reading = read(answer)
-    if reading.stance:
-        return reading.stance
-    asked = frozenset(content_terms(question))
+    stance = answer.whole.reading.stance
+    if stance:
+        return stance
     # Only a statement that restates the question answers it with yes or no.
-    if not asked or not asked <= frozenset(content_terms(answer)) or read(question).denies:
+    asked = frozenset(content_terms(question.whole.text))
+    reading = question.whole.reading
+    if not asked or reading.denies:
         return 0
-    return -1 if reading.denies else 1
+    first = answer.sentences[0]
+    if asked <= frozenset(content_terms(first.text)):
+        return -1 if first.reading.denies else 1
+    return 0
+
+
+def _aligned(a: Analysis, b: Analysis) -> Iterator[tuple[Part, Part]]:
+    """Pairs of sentences about the same thing; the whole texts, if both are one sentence."""
+    if len(a.sentences) == len(b.sentences) == 1:
+        yield a.whole, b.whole
+        return
+    for x in a.sentences:
+        best = max(b.sentences, key=lambda y: overlap_permille(x, y))
+        if overlap_permille(x, best) >= _ALIGNED_PERMILLE:
+            yield x, best
+    for y in b.sentences:
+        best = max(a.sentences, key=lambda x: overlap_permille(x, y))
+        if overlap_permille(best, y) >= _ALIGNED_PERMILLE:
+            yield best, y
+
+
+def _numbers(answer: Analysis) -> tuple[Quantity, ...]:
+    return answer.whole.quantities
+
+
+def _answered(question: Analysis, part: Part) -> list[Quantity]:
+    asked, given = question.whole.quantities, part.quantities
+    new = [x for x in given if not any(x.unit == y.unit and same_amount(x, y) for y in asked)]
+    return new or list(given)
+
+
+def _moments(part: Part, other: Part) -> list[Moment]:
+    """The moments of a part; a plain year counts if the other part has a date with a year."""
+    found = list(part.moments)
+    if any(moment.year is not None for moment in other.moments):
+        found += [
+            Moment(number.surface, year=int(number.value))
+            for number in part.quantities
+            if number.unit == PLAIN and number.value in _YEARS
+        ]
+    return found
+
+
+def _restated(moment: Moment, asked: tuple[Moment, ...], _others: list[Moment]) -> bool:
+    return moment in asked
+
+
+def _is_time(moment: Moment) -> bool:
+    return moment.is_time
+
+
+def _is_weekday(moment: Moment) -> bool:
+    return moment.is_weekday
+
+
+def _is_date(moment: Moment) -> bool:
+    return not (moment.is_time or moment.is_weekday)
+
+
+def _opposed(word: str, part: Part) -> bool:
+    from inference.lexicon import opposites
+
+    return not opposites(word).isdisjoint(part.lemmas)
+
+
+def _agrees_elsewhere(
+    axis: Axis,
+    sides_x: dict[Axis, tuple[int, str]],
+    sides_y: dict[Axis, tuple[int, str]],
+    word_x: str,
+    word_y: str,
+) -> bool:
+    """Whether the same two words agree on another axis that both stand on."""
+    return any(
+        other != axis
+        and sides_x[other][1] == word_x
+        and sides_y[other][1] == word_y
+        and sides_x[other][0] == sides_y[other][0]
+        for other in sides_x.keys() & sides_y.keys()
+    )
 
 
 def _named(side: int) -> str:
     return "yes" if side > 0 else "no"
 
 
-def _sides(reading: Reading) -> dict[Opposites, tuple[int, str]]:
-    """The pairs in which a text takes exactly one side."""
-    taken: dict[Opposites, tuple[int, str]] = {}
-    undecided: set[Opposites] = set()
-    for found, word in reading.poles:
-        known = taken.setdefault(found.pair, (found.pole, word))
-        if known[0] != found.pole:
-            undecided.add(found.pair)
-    return {pair: side for pair, side in taken.items() if pair not in undecided}
-
-
-def _arguments_swapped(a: str, b: str) -> bool:
+def _arguments_swapped(a: Part, b: Part) -> bool:
     """Whether the first and the last content term that both texts share changed order."""
-    terms_a, terms_b = content_terms(a), content_terms(b)
+    terms_a, terms_b = content_terms(a.text), content_terms(b.text)
     shared = [term for term in terms_a if term in terms_b]
     return len(shared) >= 2 and terms_b.index(shared[0]) > terms_b.index(shared[-1])
 

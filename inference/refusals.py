@@ -1,0 +1,41 @@
+"""Answers that are none: refusals, ignorance, talk about instructions; pure."""
+
+import re
+
+from inference.analysis import Analysis
+from inference.lexicon import fold_han
+
+_REFUSES = re.compile(
+    r"\b(?:i(?:'m| am) (?:sorry|unable|not able|afraid)|i (?:cannot|can't|can not|won't|will not|"
+    r"am not (?:able|allowed)|must decline|have to decline)(?: \w+)? (?:\w+ )?(?:answer|help|assist|"
+    r"provide|comply|do that|discuss|share|give|offer|say|fulfil|fulfill|respond|access)|"
+    r"(?:can't|cannot|unable to) (?:help|assist)(?: you)? with (?:that|this)|"
+    r"as an? (?:ai|language model)|against my (?:guidelines|policy|programming))\b|"
+    "(?:很|非常)?抱歉.{0,12}(?:无法|不能|没办法)|我(?:无法|不能|没办法)(?:回答|提供|协助|帮|透露|讨论)|"
+    "身为(?:一个)?(?:ai|人工智能|语言模型)|作为(?:一个)?(?:ai|人工智能|语言模型)"
+)
+_KNOWS_NOTHING = re.compile(
+    r"^\W*(?:sorry,? )?(?:i (?:really )?(?:do not|don't) (?:actually )?(?:know|have (?:enough|any|that|"
+    r"access|real-time|current))|i have no (?:idea|information)|i(?:'m| am) not (?:sure|certain)\W*$|"
+    r"no idea\b|(?:it is |that is |it's |that's )?(?:unknown|unclear|impossible to (?:say|tell))\W*$|"
+    r"(?:there is|there's) no (?:information|way to know))|"
+    "^\\W*(?:我)?(?:不知道|不清楚|不确定|没有相关(?:资料|信息|资讯)|无法(?:得知|确定|判断)|查无)"
+)
+_INJECTED = re.compile(
+    r"\b(?:ignore|disregard|forget|override) (?:all |any |the |your |every )*(?:previous|prior|above|"
+    r"earlier|preceding|system)? ?(?:instructions?|prompts?|rules?|messages?)|"
+    r"\byou are now\b|\bsystem prompt\b|\bnew instructions?:|\bdeveloper mode\b|\bjailbreak|"
+    r"<\|?\w+\|?>|\[/?inst\]|"
+    "忽略(?:以上|之前|先前|前面|所有|上述)(?:的|所有)*(?:指令|指示|提示|规则)|"
+    "无视(?:以上|之前|先前|所有)|你现在是|系统提示词"
+)
+
+
+def standing(answer: Analysis) -> str:
+    """``answer``, or what the text does instead: ``refuses``, ``knows nothing``, ``injected``."""
+    plain = fold_han(answer.whole.plain)
+    if _INJECTED.search(plain):
+        return "injected"
+    if _REFUSES.search(plain[:160]):
+        return "refuses"
+    return "knows nothing" if _KNOWS_NOTHING.search(plain) else "answer"
