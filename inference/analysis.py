@@ -24,6 +24,12 @@ _MARKUP = re.compile(r"[*_`~]{1,3}(?=\S)|(?<=\S)[*_`~]{1,3}")
 _LINK = re.compile(r"!?\[([^\]]*)\]\([^)]*\)")
 _SENTENCE_END = re.compile(r"(?<=[!?;])\s+|(?<=[^\d\s.]{2}\.)\s+(?=[^a-z])|(?<=[！？。；])|\n+")
 _WORD = re.compile(r"[^\W_]+(?:['’.&-][^\W_]+)*|%")
+_CLAUSE_END = re.compile(
+    r"[,，;；:：、](?!\d)|\s(?:and|but|while|whereas|although|though|because|since|so|which|yet)\s(?!\w+\s*$)|"
+    r"\s[-–—]\s|而且|並且|并且|但是|不過|不过|但"
+)
+_TOKEN = re.compile(rf"[{HAN}]|#|[^\W_{HAN}]+(?:['’.&-][^\W_{HAN}]+)*")
+_ARTICLES = re.compile(r"\b(?:the|an?)\b")
 _HAN_RUN = re.compile(f"[{HAN}]+")
 # Characters that hold a sentence together; their absence is no difference in meaning.
 _HAN_FUNCTION = frozenset("的了是在为与和及或而也都就这那它他她我你会将把于之其个吗呢吧啊所以因此则已着被")
@@ -48,6 +54,17 @@ class Part:
     moments: tuple[Moment, ...]
     bare: str
     """``plain`` with moments and numbers blanked."""
+
+    @cached_property
+    def clauses(self) -> tuple["Part", ...]:
+        """The pieces between commas and conjunctions that have content; itself if only one."""
+        pieces = [piece for piece in _CLAUSE_END.split(self.text) if re.search(r"\w", piece)]
+        return tuple(map(_part, pieces)) if len(pieces) > 1 else (self,)
+
+    @cached_property
+    def tokens(self) -> tuple[str, ...]:
+        """Words in order without articles, numbers as ``#``, Han characters one by one."""
+        return tuple(_TOKEN.findall(_ARTICLES.sub(" ", fold_han(_mark_numbers(self)))))
 
     @cached_property
     def reading(self) -> Reading:
@@ -151,6 +168,13 @@ def _part(text: str) -> Part:
     for number in reversed(numbers):
         bare = f"{bare[: number.start]} {bare[number.end :]}"
     return Part(text, plain, numbers, tuple(moments), bare)
+
+
+def _mark_numbers(part: Part) -> str:
+    _, timeless = split_moments(part.plain)
+    for number in reversed(part.quantities):
+        timeless = f"{timeless[: number.start]} # {timeless[number.end :]}"
+    return timeless
 
 
 def _without_han(text: str) -> str:

@@ -17,10 +17,14 @@ Pole = Literal[1, -1]
 
 
 class Axis(NamedTuple):
-    """One line of a table; ``comparative`` poles change places with the things compared."""
+    """One line of a table.
+
+    The poles of a ``comparative`` one change places with the things compared; in one of ``roles``
+    ("buyer", "seller") the poles alone say little once a party is named.
+    """
 
     number: int
-    comparative: bool = False
+    kind: Literal["", "comparative", "roles"] = ""
 
 
 class PoleWord(NamedTuple):
@@ -42,7 +46,10 @@ def _table(name: str) -> dict[str, tuple[PoleWord, ...]]:
             continue
         number += 1
         positive, negative, *rest = (part.split() for part in line.split("|"))
-        axis = Axis(number, bool(rest))
+        kind: Literal["", "comparative", "roles"] = ""
+        if rest:
+            kind = "roles" if rest[0] == ["roles"] else "comparative"
+        axis = Axis(number, kind)
         sides: tuple[tuple[Pole, list[str]], ...] = ((1, positive), (-1, negative))
         for pole, words in sides:
             for word in words:

@@ -41,7 +41,7 @@ _ALIASES = (
 _NOT_NAMES = frozenset(
     listed(
         "january february march april may june july august september october november december "
-        "monday tuesday wednesday thursday friday saturday sunday yes no true false celsius "
+        "monday tuesday wednesday thursday friday saturday sunday yes no true false celsius et est edt pst pdt utc gmt cet qu "
         "fahrenheit i ok mr mrs dr bc ad bce ce am pm however therefore because although"
     )
 )
@@ -84,10 +84,8 @@ def name_mismatch(question: str, a: str, b: str) -> tuple[str, str] | None:
     only_b = sorted(name for name in names_b if not _occurs(name, names_a, a))
     if not only_a or not only_b:
         return None
-    # Long answers add names of their own; there only answers without a common name differ.
-    if max(lengths) > _SHORT_WORDS_MAX and (
-        len(only_a) < len(names_a) or len(only_b) < len(names_b)
-    ):
+    # Answers with a common name add others of their own; only replaced names differ there.
+    if len(only_a) < len(names_a) or len(only_b) < len(names_b):
         return None
     return only_a[0], only_b[0]
 
@@ -152,9 +150,14 @@ def _han_mismatch(question: str, a: str, b: str) -> tuple[str, str] | None:
     core_a, core_b = (_han_core(question, text) for text in (a, b))
     if not core_a or not core_b or max(len(core_a), len(core_b)) > _HAN_NAME_MAX:
         return None
-    if set(core_a) & set(core_b):
+    # 淡水河 and 濁水溪 have a character in common, 莎士比亞 and 威廉·莎士比亞 a pair of them.
+    if core_a in core_b or core_b in core_a or _pairs(core_a) & _pairs(core_b):
         return None
     return core_a, core_b
+
+
+def _pairs(text: str) -> set[str]:
+    return {text[i : i + 2] for i in range(len(text) - 1)}
 
 
 def _han_core(question: str, answer: str) -> str:
@@ -181,4 +184,15 @@ def capitalised_names(text: str) -> frozenset[str]:
             acronym = len(token) > 1 and token.isupper()
             if _capitalised(token) and (at > 0 or acronym) and _could_be_name(token):
                 found.add(token.lower().replace("’", "'").removesuffix("'s"))
+    return frozenset(found)
+
+
+@lru_cache(maxsize=8_192)
+def opening_names(text: str) -> frozenset[str]:
+    """Capitalised first words of sentences, lower case; most of them are no names."""
+    found = set()
+    for sentence in _SENTENCE.findall(text):
+        tokens = _WORD.findall(sentence)
+        if tokens and _capitalised(tokens[0]) and _could_be_name(tokens[0]):
+            found.add(tokens[0].lower())
     return frozenset(found)

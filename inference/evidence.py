@@ -14,6 +14,7 @@ from inference.guards import side_taken
 from inference.lexicon import lemmas, nearby, opposites
 from inference.numerals import Quantity, comparable, same_amount
 from inference.overlap import PERMILLE, coverage
+from inference.replaced import replacement
 
 _COUNT_MAX = 3
 
@@ -34,6 +35,8 @@ class Evidence:
     """1000 if both cores are short and have nothing in common."""
     substituted: int
     """How alike the most alike sentences are in which words were replaced by others."""
+    replaced: int
+    """How alike the sentences are, laid side by side, with a gap filled differently."""
     reordered: int
     """How alike the texts are, if the words that they share come in another order."""
     numbers_shared: int
@@ -80,6 +83,7 @@ def gather(question: Analysis, a: Analysis, b: Analysis) -> Evidence:
         core=core,
         core_conflict=conflict,
         substituted=_substituted(question.whole, a, b),
+        replaced=_side_by_side(a, b),
         reordered=_reordered(x, y) * min(share_x, share_y) // PERMILLE,
         numbers_shared=_count(shared),
         numbers_conflict=_count(clash),
@@ -153,6 +157,12 @@ def _substituted(question: Part, a: Analysis, b: Analysis) -> int:
     """Over the sentences of the shorter answer: the greatest likeness despite replaced words."""
     few, many = sorted((a.sentences, b.sentences), key=len)
     return max((max(_replaced(question, x, y) for y in many) for x in few), default=0)
+
+
+def _side_by_side(a: Analysis, b: Analysis) -> int:
+    few, many = sorted((a.sentences, b.sentences), key=len)
+    found = (replacement(x, y) for x in few for y in many)
+    return max((gap.alike for gap in found if gap is not None), default=0)
 
 
 def _replaced(question: Part, x: Part, y: Part) -> int:

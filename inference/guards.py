@@ -14,12 +14,15 @@ from collections.abc import Callable, Iterator
 
 from inference.analysis import Analysis, Part, analyse
 from inference.antonyms import Axis
-from inference.entities import name_mismatch
+from inference.bounds import bounds_differ
+from inference.entities import capitalised_names, name_mismatch, opening_names
+from inference.lexicon import opposites
 from inference.moments import Moment, moments_differ
 from inference.numerals import Quantity, comparable, same_amount
-from inference.overlap import covered, overlap_permille
+from inference.overlap import PERMILLE, coverage, covered, overlap_permille
 from inference.polarity import denies_by_word
 from inference.refusals import standing
+from inference.replaced import replacement
 from inference.roles import roles_swapped
 from inference.units import PLAIN
 from inference.wording import content_terms
@@ -28,7 +31,13 @@ Guard = Callable[[Analysis, Analysis, Analysis], str | None]
 
 _DETAIL_CHARACTERS_MAX = 40
 # Two sentences are about the same thing if they share this much of the shorter one.
-_ALIGNED_PERMILLE = 500
+_ALIGNED_PERMILLE = 300
+# Two clauses say the same, but for a negation, if they share this much.
+_SAME_CLAUSE_PERMILLE = 660
+# Nearly one sentence: a word in it was replaced.
+_ALIKE_PERMILLE = 600
+# A statement that has this much of a question restates it.
+_RESTATES_PERMILLE = 800
 _YEARS = range(1000, 2200)
 
 
@@ -88,8 +97,11 @@ def different_numbers(question: Analysis, a: Analysis, b: Analysis) -> str | Non
     for x, y in _aligned(a, b):
         all_x, all_y = _numbers(a), _numbers(b)
         in_x, in_y = _answered(question, x), _answered(question, y)
-        only_x = [n for n in in_x if not any(same_amount(n, other) for other in all_y)]
-        only_y = [n for n in in_y if not any(same_amount(n, other) for other in all_x)]
+        # A bare number answers the question even if the question has it too.
+        seen_x = in_x if _is_bare(a) or _is_bare(b) else all_x
+        seen_y = in_y if _is_bare(a) or _is_bare(b) else all_y
+        only_x = [n for n in in_x if not any(same_amount(n, other) for other in seen_y)]
+        only_y = [n for n in in_y if not any(same_amount(n, other) for other in seen_x)]
         for n in only_x:
             for other in only_y:
                 if comparable(n, other):
@@ -107,11 +119,32 @@ def opposite_poles(_question: Analysis, a: Analysis, b: Analysis) -> str | None:
         sides_x, sides_y = x.reading.sides(), y.reading.sides()
         for axis in sorted(sides_x.keys() & sides_y.keys()):
             (pole_x, word_x), (pole_y, word_y) = sides_x[axis], sides_y[axis]
-            if pole_x == pole_y or (axis.comparative and _arguments_swapped(x, y)):
+            if pole_x == pole_y or (axis.kind == "comparative" and _arguments_swapped(x, y)):
+                continue
+            if axis.kind == "roles" and _parties_named(x, y):
                 continue
             if _agrees_elsewhere(axis, sides_x, sides_y, word_x, word_y):
                 continue
             return f"direction: {_clipped(word_x)} / {_clipped(word_y)}"
+    return None
+
+
+def opposite_bounds(_question: Analysis, a: Analysis, b: Analysis) -> str | None:
+    """One amount is a lower bound in one answer and an upper bound in the other."""
+    for x, y in _aligned(a, b):
+        if differ := bounds_differ(x, y):
+            return f"bound: {_clipped(differ[0])} / {_clipped(differ[1])}"
+    return None
+
+
+def replaced_word(_question: Analysis, a: Analysis, b: Analysis) -> str | None:
+    """Nearly the same sentence, with a word replaced by one that excludes it."""
+    for x, y in _aligned(a, b):
+        found = replacement(x, y)
+        if found is None or x.reading.denies != y.reading.denies:
+            continue
+        if found.turns and found.alike >= _ALIKE_PERMILLE:
+            return f"replaced: {_clipped(found.ours)} / {_clipped(found.theirs)}"
     return None
 
 
@@ -129,14 +162,14 @@ def antonyms(_question: Analysis, a: Analysis, b: Analysis) -> str | None:
 
 def negation(_question: Analysis, a: Analysis, b: Analysis) -> str | None:
     """One answer denies what the other one states in nearly the same words."""
-    for x, y in _aligned(a, b):
+    for x, y in _clause_pairs(a, b):
         reading_x, reading_y = x.reading, y.reading
-        if reading_x.denies == reading_y.denies:
+        if reading_x.denies == reading_y.denies or bool(reading_x.stance) != bool(reading_y.stance):
             continue
         stated, denied = (reading_y, reading_x) if reading_x.denies else (reading_x, reading_y)
         if denies_by_word(stated.rest) and not denies_by_word(denied.rest):
             continue
-        if overlap_permille(x, y) < 660:
+        if overlap_permille(x, y) < _SAME_CLAUSE_PERMILLE:
             continue
         return "negation: denied / stated" if reading_x.denies else "negation: stated / denied"
     return None
@@ -164,27 +197,35 @@ GUARDS: tuple[Guard, ...] = (
     different_moments,
     different_numbers,
     opposite_poles,
+    opposite_bounds,
     negation,
     antonyms,
+    replaced_word,
     swapped_roles,
     different_names,
 )
 
 
 def side_taken(question: Analysis, answer: Analysis) -> int:
-    """1 for affirming the question, -1 for denying it, 0 for neither or unknown."""
+    """1 for affirming the question, -1 for denying it, 0 for neither or unknown.
+
+    A statement answers with yes or no if it takes a side on an axis that the question names
+    ("Is it safe?" – "It is dangerous."), or if it restates the question.
+    """
     stance = answer.whole.reading.stance
     if stance:
         return stance
-    # Only a statement that restates the question answers it with yes or no.
-    asked = frozenset(content_terms(question.whole.text))
-    reading = question.whole.reading
-    if not asked or reading.denies:
+    asked, first = question.whole, answer.sentences[0]
+    if not asked.words and not asked.han or asked.reading.denies:
         return 0
-    first = answer.sentences[0]
-    if asked <= frozenset(content_terms(first.text)):
-        return -1 if first.reading.denies else 1
-    return 0
+    sides, own = asked.reading.sides(), first.reading.sides()
+    for axis in sorted(sides.keys() & own.keys()):
+        if not axis.kind:
+            return 1 if sides[axis][0] == own[axis][0] else -1
+    found, total = coverage(asked, first)
+    if PERMILLE * found < _RESTATES_PERMILLE * total:
+        return 0
+    return -1 if first.reading.denies else 1
 
 
 def _aligned(a: Analysis, b: Analysis) -> Iterator[tuple[Part, Part]]:
@@ -192,14 +233,32 @@ def _aligned(a: Analysis, b: Analysis) -> Iterator[tuple[Part, Part]]:
     if len(a.sentences) == len(b.sentences) == 1:
         yield a.whole, b.whole
         return
-    for x in a.sentences:
-        best = max(b.sentences, key=lambda y: overlap_permille(x, y))
-        if overlap_permille(x, best) >= _ALIGNED_PERMILLE:
-            yield x, best
-    for y in b.sentences:
-        best = max(a.sentences, key=lambda x: overlap_permille(x, y))
-        if overlap_permille(best, y) >= _ALIGNED_PERMILLE:
-            yield best, y
+    yield from _best_pairs(a.sentences, b.sentences, _ALIGNED_PERMILLE)
+
+
+def _clause_pairs(a: Analysis, b: Analysis) -> Iterator[tuple[Part, Part]]:
+    for x, y in _aligned(a, b):
+        if len(x.clauses) == len(y.clauses) == 1:
+            yield x, y
+        else:
+            yield from _best_pairs(x.clauses, y.clauses, _SAME_CLAUSE_PERMILLE)
+
+
+def _best_pairs(
+    xs: tuple[Part, ...], ys: tuple[Part, ...], floor: int
+) -> Iterator[tuple[Part, Part]]:
+    """Pairs in which each is the other's best match, with at least ``floor`` in common."""
+    table = [[overlap_permille(x, y) for y in ys] for x in xs]
+    for i, row in enumerate(table):
+        j = max(range(len(row)), key=lambda j: (row[j], -j))
+        column = [other[j] for other in table]
+        if row[j] >= floor and row[j] == max(column):
+            yield xs[i], ys[j]
+
+
+def _is_bare(answer: Analysis) -> bool:
+    """Whether the answer is a number and hardly anything else."""
+    return len(answer.whole.words) + len(answer.whole.han_pairs) <= 1
 
 
 def _numbers(answer: Analysis) -> tuple[Quantity, ...]:
@@ -241,9 +300,16 @@ def _is_date(moment: Moment) -> bool:
 
 
 def _opposed(word: str, part: Part) -> bool:
-    from inference.lexicon import opposites
-
     return not opposites(word).isdisjoint(part.lemmas)
+
+
+def _parties_named(a: Part, b: Part) -> bool:
+    """Whether both texts name a party of the act, in which case ``roles`` decides."""
+    if a.han and b.han:
+        return True
+    return bool(capitalised_names(a.text) | opening_names(a.text)) and bool(
+        capitalised_names(b.text) | opening_names(b.text)
+    )
 
 
 def _agrees_elsewhere(

@@ -10,7 +10,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 
-from inference.units import CELSIUS, MONTH_OF_YEAR, MONTHS, PERCENT, PLAIN, UNITS, Unit
+from inference.units import (
+    CELSIUS,
+    MONTH_OF_YEAR,
+    MONTHS,
+    PERCENT,
+    PLAIN,
+    SHARE,
+    UNITS,
+    Unit,
+)
 from inference.wording import listed, normalise
 
 
@@ -48,6 +57,7 @@ _TENS = {
 }
 _SCALES = {
     "hundred": 100,
+    "k": 1000,
     "thousand": 1000,
     "million": 10**6,
     "billion": 10**9,
@@ -84,7 +94,8 @@ def _either(names: "dict[str, int] | dict[str, Unit]") -> str:
 
 
 _UNIT = (
-    rf"(?:\s*-?\s*(?:degrees?\s+|個|个)??(?P<unit>{_either(UNITS)}|percentage points?|per cent))?"
+    rf"(?:\s*-?\s*(?:degrees?\s+|個|个)??(?P<unit>{_either(UNITS)}|percentage[\s-]points?|basis[\s-]points?|"
+    r"per cent))?"
 )
 _DIGITS = re.compile(
     r"(?P<prefix>nt\$|us\$|[$€£¥]|攝氏|摄氏)?\s*"
@@ -103,7 +114,7 @@ _HAN_NUMBER = re.compile(
 )
 # Words that contain numerals without counting anything.
 _HAN_IDIOM = re.compile(
-    "十分|萬一|万一|千萬不|千万不|百般|一[樣样些般定直起切致旦向再律同方邊边體体]|統一|统一|唯一|"
+    "(?<![一二三四五六七八九])十分(?![鐘钟之])|萬一|万一|千萬不|千万不|百般|一[樣样些般定直起切致旦向再律同方邊边體体]|統一|统一|唯一|"
     "第一|其一|"
     "之一|萬物|万物|千古|四處|四处|四周|三角|九龍|百姓|八卦|二元|一帶|一带"
 )
@@ -116,6 +127,24 @@ _MONTH = re.compile(
     + "|".join(name for name in MONTHS if name not in ("may", "march"))
     + r"))\b"
 )
+_PARTS = {
+    "half": 2, "halve": 2, "third": 3, "quarter": 4, "fourth": 4, "fifth": 5, "sixth": 6,
+    "eighth": 8, "tenth": 10,
+}  # fmt: skip
+_COUNTS = "|".join(word for word, number in _SMALL.items() if 1 <= number <= 12)
+_FRACTION = re.compile(
+    rf"\b(?P<count>{_COUNTS}|an?|\d{{1,2}})[\s-]+(?P<part>thirds?|fourths?|fifths?|sixths?|eighths?|tenths?|"
+    r"quarters?(?![\s-]*(?:past|to|point|percentage|of a p|of the year|hour)))\b|"
+    r"(?P<han>(?P<below>[二三四五六七八九十兩两百]+)分之(?P<above>[一二三四五六七八九十]+))"
+)
+_TIME_UNIT = "hours?|days?|weeks?|minutes?|months?|years?"
+_HALVES = re.compile(
+    rf"\b(?P<whole>{_COUNTS}|an?|\d+)\s+(?P<unit>{_TIME_UNIT})\s+and\s+a\s+half\b|"
+    rf"\b(?P<whole2>{_COUNTS}|\d+)\s+and\s+a\s+half\s+(?P<unit2>{_TIME_UNIT})\b|"
+    rf"\bhalf\s+an?\s+(?P<unit3>hour|day|year|minute)\b|"
+    rf"\b(?P<points>quarter|half)(?:\s+of\s+a|\s+a)?[\s-]+(?:percentage[\s-]+)?point\b|"
+    rf"(?<!half )\ban\s+(?P<unit4>hour)\b(?!\s+and\s+a)"
+)
 _HEDGE = re.compile(
     r"(?:about|around|approximately|roughly|nearly|almost|over|more than|circa|some|"
     r"約|约|大約|大约|將近|将近|近|超過|超过|左右)\s*$"
@@ -127,7 +156,17 @@ _APPROXIMATION = Fraction(2, 100)
 def quantities(text: str) -> list[Quantity]:
     """Every number of the text, in order of appearance."""
     plain = normalise(text)
-    found = [*_from_digits(plain), *_from_english(plain), *_from_han(plain), *_from_months(plain)]
+    fractions = [*_from_fractions(plain), *_from_halves(plain)]
+    for fraction in fractions:  # read as a whole, not once more by their parts
+        blank = " " * (fraction.end - fraction.start)
+        plain = plain[: fraction.start] + blank + plain[fraction.end :]
+    found = [
+        *fractions,
+        *_from_digits(plain),
+        *_from_english(plain),
+        *_from_han(plain),
+        *_from_months(plain),
+    ]
     return sorted(found, key=lambda quantity: (quantity.start, quantity.end))
 
 
@@ -160,11 +199,42 @@ def same_amount(a: Quantity, b: Quantity) -> bool:
 
 def comparable(a: Quantity, b: Quantity) -> bool:
     """Whether two quantities could be about the same thing: one dimension, or one without unit."""
+    if SHARE in (a.unit, b.unit) and a.unit != b.unit:
+        return False  # "two thirds" does not measure what "451" measures
     return PLAIN in (a.unit, b.unit) or a.unit.dimension == b.unit.dimension
 
 
 def _rounded(value: Fraction, decimals: int) -> int:
     return int((value * 10**decimals + Fraction(1, 2)) // 1)
+
+
+def _from_fractions(plain: str) -> Iterator[Quantity]:
+    """Shares of a whole: "two thirds", "2/3 of", "三分之二"."""
+    for match in _FRACTION.finditer(plain):
+        if match["han"]:
+            low, high = _han_value(match["below"]), _han_value(match["above"])
+            if match["below"] == "百" or not low:
+                continue  # a percentage
+            value = Fraction(high, low)
+        else:
+            word = match["count"]
+            count = int(word) if word.isdigit() else _SMALL.get(word, 1)
+            value = Fraction(count, _PARTS[match["part"].rstrip("s")])
+        yield _quantity(plain, match, value, SHARE)
+
+
+def _from_halves(plain: str) -> Iterator[Quantity]:
+    """Times such as "an hour and a half", "half an hour", "two and a half days"; quarter points."""
+    for match in _HALVES.finditer(plain):
+        if match["points"]:
+            part = Fraction(1, 4) if match["points"] == "quarter" else Fraction(1, 2)
+            yield _quantity(plain, match, part, PERCENT)
+            continue
+        word = match["whole"] or match["whole2"] or ""
+        whole = int(word) if word.isdigit() else _SMALL.get(word, 1 if word in ("a", "an") else 0)
+        unit = UNITS[match["unit"] or match["unit2"] or match["unit3"] or match["unit4"]]
+        half = Fraction(0) if match["unit4"] else Fraction(1, 2)
+        yield _quantity(plain, match, whole + half if not match["unit4"] else Fraction(1), unit, 1)
 
 
 def _quantity(
@@ -180,6 +250,8 @@ def _unit(match: re.Match[str]) -> Unit:
     name = match["unit"]
     if name is None:
         return PLAIN
+    if name.startswith("basis"):
+        return UNITS["bp"]
     return UNITS.get(name, PERCENT)  # the rest of the pattern are spellings of percent
 
 

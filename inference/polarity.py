@@ -16,6 +16,7 @@ _NEGATORS = frozenset(
         "nowhere rather_than instead_of far_from no_longer seldom rarely non"
     )
 )
+_LOCAL_NEGATORS = frozenset({"nor", "rather_than", "instead_of", "without", "seldom", "rarely"})
 _NEGATOR_PHRASES = re.compile(r"\b(?:rather than|instead of|far from|no longer|not any ?more)\b")
 # "not only A but B" asserts A; "no doubt" affirms; "no matter" is indifferent.
 _NOT_NEGATING = re.compile(
@@ -160,7 +161,8 @@ def _read_english(plain: str) -> tuple[int, list[tuple[PoleWord, str]]]:
         if not word[0].isalnum():
             open_negators.clear()
         elif is_negator(word):
-            if word != "nor":  # it repeats the "neither" or the negation before it
+            # "nor" repeats a negation; "rather than B" is about B only and leaves the rest stated.
+            if word not in _LOCAL_NEGATORS:
                 negators.add(position)
             open_negators.append(position)
         elif found := english_poles(word):

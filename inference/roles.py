@@ -92,7 +92,7 @@ def _english(text: str, ordered: tuple[str, ...]) -> Iterator[_Doer]:
     capitals = {
         word.lower().removesuffix("'s")
         for word in re.findall(r"\b[A-Z][\w'&.-]*\w|\b[A-Z]\b", text.replace("’", "'"))
-    } - {"the", "it", "in", "yes", "no", "a", "an", "they", "this", "that", "there", "i"}
+    } - {"the", "it", "in", "yes", "no", "a", "an", "they", "this", "that", "there", "i", "qu", "btc", "eth", "usd", "eur"}
     names = [at for at, word in enumerate(ordered) if word in capitals]
     for at, word in enumerate(ordered):
         family, sign = _act(ordered, at)
