@@ -13,7 +13,7 @@ from inference.language import HAN
 from inference.lexicon import concepts, fold_han, lemmas, nearby, opposites
 from inference.moments import Moment, split_moments
 from inference.numerals import Quantity, quantities
-from inference.polarity import Reading, is_negator, read
+from inference.polarity import HAN_NEGATOR, Reading, is_negator, read
 from inference.wording import FUNCTION_WORDS, has_han, normalise
 
 _CODE_FENCE = re.compile(r"```[\w+-]*\n?")
@@ -45,7 +45,8 @@ class Part:
 
     ``plain`` is normalised and without markup. ``words`` are the content words in order, lower
     case, without numbers; ``ordered`` also has the function words. ``han`` is the folded Chinese
-    text, runs joined by spaces, without the characters that only hold it together.
+    text, runs joined by spaces, without negators and the
+    characters that only hold it together.
     """
 
     text: str
@@ -111,7 +112,7 @@ class Part:
     @cached_property
     def han(self) -> str:
         folded = " ".join(_HAN_RUN.findall(fold_han(self.bare)))
-        folded = _HAN_FUNCTION_WORDS.sub(" ", folded)
+        folded = HAN_NEGATOR.sub(" ", _HAN_FUNCTION_WORDS.sub(" ", folded))
         cut = "".join(" " if character in _HAN_FUNCTION else character for character in folded)
         return " ".join(cut.split())
 

@@ -14,17 +14,24 @@ from typing import Literal, NamedTuple
 from inference.lexicon import fold_han, lemmas
 
 Pole = Literal[1, -1]
+Kind = Literal["", "comparative", "roles", "valence"]
+_KINDS: dict[str, Kind] = {
+    "comparative": "comparative",
+    "roles": "roles",
+    "valence": "valence",
+}
 
 
 class Axis(NamedTuple):
     """One line of a table.
 
     The poles of a ``comparative`` one change places with the things compared; in one of ``roles``
-    ("buyer", "seller") the poles alone say little once a party is named.
+    ("buyer", "seller") the poles alone say little once a party is named; one of ``valence``
+    ("safe", "dangerous") answers questions for advice.
     """
 
     number: int
-    kind: Literal["", "comparative", "roles"] = ""
+    kind: Kind = ""
 
 
 class PoleWord(NamedTuple):
@@ -46,10 +53,7 @@ def _table(name: str) -> dict[str, tuple[PoleWord, ...]]:
             continue
         number += 1
         positive, negative, *rest = (part.split() for part in line.split("|"))
-        kind: Literal["", "comparative", "roles"] = ""
-        if rest:
-            kind = "roles" if rest[0] == ["roles"] else "comparative"
-        axis = Axis(number, kind)
+        axis = Axis(number, _KINDS[rest[0][0]] if rest else "")
         sides: tuple[tuple[Pole, list[str]], ...] = ((1, positive), (-1, negative))
         for pole, words in sides:
             for word in words:

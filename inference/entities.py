@@ -102,6 +102,12 @@ def _occurs(name: str, others: frozenset[str], text: str) -> bool:
     )
 
 
+def are_one_name(a: str, b: str) -> bool:
+    """Whether two names in lower case are one: a part of the other, an acronym, a known alias."""
+    parts_a, parts_b = set(a.split()), set(b.split())
+    return parts_a <= parts_b or parts_b <= parts_a or _acronyms(a, b) or _aliases(a, b)
+
+
 def _acronyms(a: str, b: str) -> bool:
     short, long = sorted((a, b), key=lambda name: len(name.split()))
     letters = short.replace(".", "")
@@ -118,9 +124,9 @@ def _capitalised(token: str) -> bool:
 
 
 def _could_be_name(token: str) -> bool:
-    if len(token) > 1 and token.isupper():
-        return True  # US is a name, us is not
     lower = token.lower()
+    if len(token) > 1 and token.isupper() and lower not in _NOT_NAMES:
+        return True  # US is a name, us is not
     return lower not in FUNCTION_WORDS and lower not in _NOT_NAMES
 
 

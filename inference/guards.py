@@ -10,26 +10,40 @@ is a reason does not depend on that order. To add a guard, write the function an
 ``GUARDS``; the first reason found is the one reported.
 """
 
+import re
 from collections.abc import Callable, Iterator
 
 from inference.analysis import Analysis, Part, analyse
 from inference.antonyms import Axis
 from inference.bounds import bounds_differ
 from inference.entities import capitalised_names, name_mismatch, opening_names
-from inference.lexicon import opposites
+from inference.lexicon import Relation, concepts, fold_han, opposites, relation
 from inference.moments import Moment, moments_differ
 from inference.numerals import Quantity, comparable, same_amount
 from inference.overlap import PERMILLE, coverage, covered, overlap_permille
 from inference.polarity import denies_by_word
+from inference.quantifiers import quantifiers_differ
 from inference.refusals import standing
 from inference.replaced import replacement
 from inference.roles import roles_swapped
+from inference.sequence import order_differs
 from inference.units import PLAIN
 from inference.wording import content_terms
 
 Guard = Callable[[Analysis, Analysis, Analysis], str | None]
 
 _DETAIL_CHARACTERS_MAX = 40
+_CORE_WORDS_MAX = 3
+_RIVALS = frozenset({Relation.ANTONYM, Relation.SIBLING, Relation.NEAR})
+_ASKS_FOR_ONE = re.compile(
+    r"^\W*(?:which|who|whom|whose|where|in which|to which|what (?!is (?:a|an)\b|are\b|does\b|do\b|happen)"
+    r"(?:\w+ )?\w+)"
+)
+# "Should I …?" and "Is it safe to …?" are answered by words that judge.
+_ASKS_FOR_ADVICE = re.compile(
+    r"\b(?:should|advis|recommend|ok(?:ay)? to|good idea|worth|can i|may i|safe|wise)|"
+    "应该|建议|适合|可以|值得|安全|要不要|该不该|好吗|合适"
+)
 # Two sentences are about the same thing if they share this much of the shorter one.
 _ALIGNED_PERMILLE = 300
 # Two clauses say the same, but for a negation, if they share this much.
@@ -38,6 +52,7 @@ _SAME_CLAUSE_PERMILLE = 660
 _ALIKE_PERMILLE = 600
 # A statement that has this much of a question restates it.
 _RESTATES_PERMILLE = 800
+_RESTATES_HAN_PERMILLE = 600
 _YEARS = range(1000, 2200)
 
 
@@ -148,6 +163,43 @@ def replaced_word(_question: Analysis, a: Analysis, b: Analysis) -> str | None:
     return None
 
 
+def different_quantifiers(_question: Analysis, a: Analysis, b: Analysis) -> str | None:
+    """None against some, some against all, of the same thing."""
+    for x, y in _aligned(a, b):
+        if differ := quantifiers_differ(x, y):
+            return f"quantifier: {_clipped(differ[0])} / {_clipped(differ[1])}"
+    return None
+
+
+def opposite_order(_question: Analysis, a: Analysis, b: Analysis) -> str | None:
+    """The same two acts, one before the other and the other way round."""
+    for x, y in _aligned(a, b):
+        if order_differs(x.text, y.text):
+            return f"order: {_clipped(x.text)} / {_clipped(y.text)}"
+    return None
+
+
+def different_cores(question: Analysis, a: Analysis, b: Analysis) -> str | None:
+    """A question for one thing, and two answers that name different ones."""
+    if not _ASKS_FOR_ONE.search(question.whole.plain):
+        return None
+    core_a, core_b = (_core(question.whole, answer.whole) for answer in (a, b))
+    if not core_a or not core_b or min(len(core_a), len(core_b)) > 1:
+        return None
+    if a.whole.quantities or b.whole.quantities or a.is_han or b.is_han:
+        return None
+    if max(len(core_a), len(core_b)) > _CORE_WORDS_MAX:
+        return None
+    short, other = (core_a, b) if len(core_a) <= len(core_b) else (core_b, a)
+    longer = core_b if short is core_a else core_a
+    word = short[0]
+    if covered(word, other.whole) or not concepts(word).isdisjoint(other.whole.concepts):
+        return None
+    if not any(relation(word, rival) in _RIVALS for rival in longer):
+        return None
+    return f"entity: {_clipped(' '.join(core_a))} / {_clipped(' '.join(core_b))}"
+
+
 def antonyms(_question: Analysis, a: Analysis, b: Analysis) -> str | None:
     """Nearly the same words, but one of them is replaced by its antonym."""
     for x, y in _aligned(a, b):
@@ -198,11 +250,14 @@ GUARDS: tuple[Guard, ...] = (
     different_numbers,
     opposite_poles,
     opposite_bounds,
+    different_quantifiers,
     negation,
     antonyms,
     replaced_word,
+    opposite_order,
     swapped_roles,
     different_names,
+    different_cores,
 )
 
 
@@ -222,10 +277,27 @@ def side_taken(question: Analysis, answer: Analysis) -> int:
     for axis in sorted(sides.keys() & own.keys()):
         if not axis.kind:
             return 1 if sides[axis][0] == own[axis][0] else -1
+    if _ASKS_FOR_ADVICE.search(fold_han(asked.plain)) and (judged := _judgement(first)):
+        return judged * (_judgement(asked) or 1)
     found, total = coverage(asked, first)
-    if PERMILLE * found < _RESTATES_PERMILLE * total:
+    if PERMILLE * found < (_RESTATES_HAN_PERMILLE if asked.han else _RESTATES_PERMILLE) * total:
         return 0
     return -1 if first.reading.denies else 1
+
+
+def _judgement(part: Part) -> int:
+    """1 if a part judges well ("safe", "advisable"), -1 if badly, 0 if it does neither or both."""
+    poles = {side[0] for axis, side in part.reading.sides().items() if axis.kind == "valence"}
+    return poles.pop() if len(poles) == 1 else 0
+
+
+def _core(question: Part, answer: Part) -> list[str]:
+    """Content words that the question does not have, without figures and formulas."""
+    return [
+        word
+        for word in dict.fromkeys(answer.words)
+        if concepts(word).isdisjoint(question.concepts) and word.isalpha()
+    ]
 
 
 def _aligned(a: Analysis, b: Analysis) -> Iterator[tuple[Part, Part]]:

@@ -128,7 +128,9 @@ def relation(a: str, b: str) -> Relation:
     heads_b = {tables.head.get(sense, sense) for sense in senses_b if sense[0] == "a"}
     if above_a & set(senses_b) or above_b & set(senses_a) or heads_a & heads_b or _derived(a, b):
         return Relation.NEAR
-    return Relation.SIBLING if above_a & above_b else Relation.NONE
+    # Verbs have few and wide hypernyms: "use" and "run" exclude each other no more than "go".
+    shared = {sense for sense in above_a & above_b if sense is not None and sense[0] == "n"}
+    return Relation.SIBLING if shared else Relation.NONE
 
 
 def is_known(word: str) -> bool:

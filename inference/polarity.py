@@ -35,12 +35,12 @@ _DENYING = re.compile(
 # How far, in words, a negator reaches forward; a comma ends it earlier.
 _REACH = 4
 
-_HAN_NEGATOR = re.compile(
+HAN_NEGATOR = re.compile(
     "没有|不是|不会|不能|不可|不得|不应|并非|绝非|从未|从不|无法|没办法|"
     "切勿|请勿|不要|不用|不必|不需|无须|毋须|未必|[不没未勿莫非无别毋否]"
 )
 _HAN_NOT_NEGATING = re.compile(
-    "不但|不仅|不只|不过|不同|不错|不断|不久|差不多|不少|不得不|不论|不管|无论|"
+    "不明|不时|不等|不良|不法|不动产|不定期|不止|不慎|不妨|不料|不满|不特定|不稳定|不确定性|不但|不仅|不只|不过|不同|不错|不断|不久|差不多|不少|不得不|不论|不管|无论|"
     "无数|非常|除非|未来|是非|非洲|莫斯科|不丹|没关系|毫无疑问|特别|别的|级别|类别|识别|分别|"
     "个别|性别|区别|是否|否则|无疑|无线|不可或缺|缺一不可|"
     "[会能是可好要用]不[会能是可好要用]|有没有|不锈钢|不足|不便|无限|无人机|无所谓"
@@ -56,12 +56,17 @@ _STANCE = re.compile(
     r"(?:it|they|that|this|you|we|he|she|there|one) (?:certainly |definitely |probably |really )?"
     r"(?:isn't|aren't|can't|cannot|doesn't|don't|won't|wasn't|weren't|hasn't|haven't|shouldn't|"
     r"couldn't|wouldn't|didn't|(?:is|are|can|does|do|will|was|were|has|have|should|could|would|"
-    r"did) not)(?=\s*(?:[.,;:!]|$)))\b|"
+    r"did) not)(?=\s*(?:[.,;:!]|$))|"
+    r"(?:it|that|this)(?:'s| is| seems| looks| appears) (?:very |highly |rather |quite |most )?"
+    r"(?:unlikely|doubtful|improbable|impossible|untrue|false|incorrect|not (?:likely|possible|true|"
+    r"the case|correct)))\b|"
     r"(?P<yes>yes|yeah|yep|yup|correct|true|certainly|absolutely|definitely|indeed|of course|right|"
     r"sure|exactly|affirmative|probably(?: yes| so)?(?=\s*(?:[.,;:!]|$))|i think so|i believe so|"
     r"(?:it|they|that|this|you|we|he|she|there|one) (?:certainly |definitely |probably |really )?"
     r"(?:is|are|can|does|do|will|was|were|has|have|should|could|would|did)"
-    r"(?=\s*(?:[.,;:!]|$)))\b"
+    r"(?=\s*(?:[.,;:!]|$))|"
+    r"(?:it|that|this)(?:'s| is| seems| looks| appears) (?:very |highly |rather |quite |most )?"
+    r"(?:likely|probable|possible|true|correct|the case|certain))\b"
     r")(?!\s+(?:one|doubt|matter|longer|more|less|wonder|of the|answer))[\s,.;:!-]*"
 )
 # A bare verb is a stance only when the sentence stops there: 是 opens many statements.
@@ -137,7 +142,7 @@ def shared_terms(a: str, b: str) -> tuple[int, int]:
 
 @lru_cache(maxsize=8_192)
 def _asserted_terms(text: str) -> frozenset[str]:
-    plain = _HAN_NEGATOR.sub(" ", fold_han(normalise(text))) if has_han(text) else text
+    plain = HAN_NEGATOR.sub(" ", fold_han(normalise(text))) if has_han(text) else text
     return frozenset(
         term
         for term in content_terms(plain)
@@ -177,7 +182,7 @@ def _read_english(plain: str) -> tuple[int, list[tuple[PoleWord, str]]]:
 
 
 def _read_han(plain: str) -> tuple[int, list[tuple[PoleWord, str]]]:
-    negators = {match.span() for match in _HAN_NEGATOR.finditer(plain)}
+    negators = {match.span() for match in HAN_NEGATOR.finditer(plain)}
     consumed: set[tuple[int, int]] = set()
     poles: list[tuple[PoleWord, str]] = []
     for position, word, found in han_poles(plain):

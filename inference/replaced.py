@@ -10,11 +10,13 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from inference.analysis import Part
-from inference.lexicon import concepts, nearby, opposites, relation, Relation
+from inference.entities import are_one_name, capitalised_names, opening_names
+from inference.lexicon import Relation, concepts, nearby, opposites, relation
 from inference.wording import FUNCTION_WORDS, has_han, listed
 
 PERMILLE = 1000
 _ALIKE_PERMILLE = 500
+_CROSSED_PERMILLE = 800
 _GAP_TOKENS_MAX = 8
 # Function words that turn a meaning when they replace each other.
 _TURNING = tuple(
@@ -59,15 +61,35 @@ def replacement(a: Part, b: Part) -> Replacement | None:
     if alike < _ALIKE_PERMILLE:
         return None
     found: Replacement | None = None
-    for tag, i1, i2, j1, j2 in blocks:
-        if tag != "replace":
-            continue
-        ours, theirs = tokens_a[i1:i2], tokens_b[j1:j2]
+    gaps = [
+        (tokens_a[i1:i2], tokens_b[j1:j2]) for tag, i1, i2, j1, j2 in blocks if tag == "replace"
+    ]
+    for ours, theirs in gaps:
+        # "… the Sun, less the Moon" against "… the Moon, less the Sun".
+        if (theirs, ours) in gaps and any(map(_meaningful, ours)) and any(map(_meaningful, theirs)):
+            return Replacement(max(alike, _CROSSED_PERMILLE), *map(" ".join, (ours, theirs)), True)
+    names = _names(a.text), _names(b.text)
+    for ours, theirs in gaps:
         verdict = _fillings(ours, theirs)
+        if verdict is False and _all_names(ours, names[0]) and _all_names(theirs, names[1]):
+            verdict = not _aliased(ours, theirs)
         if verdict is not None and (found is None or verdict > found.turns):
             glue = "" if has_han("".join(ours)) else " "
             found = Replacement(alike, glue.join(ours), glue.join(theirs), verdict)
     return found
+
+
+def _names(text: str) -> frozenset[str]:
+    return capitalised_names(text) | opening_names(text)
+
+
+def _all_names(filling: tuple[str, ...], names: frozenset[str]) -> bool:
+    content = [word for word in filling if _meaningful(word)]
+    return bool(content) and all(word in names for word in content)
+
+
+def _aliased(ours: tuple[str, ...], theirs: tuple[str, ...]) -> bool:
+    return are_one_name(" ".join(ours), " ".join(theirs))
 
 
 def _fillings(ours: tuple[str, ...], theirs: tuple[str, ...]) -> bool | None:
