@@ -49,7 +49,9 @@ _ASKS_FOR_NAME = re.compile(
     "誰|谁|哪|何處|何处|何地|首都|什麼名|什么名|叫什麼|叫什么|什麼地方|什么地方"
 )
 _HAN_RUN = re.compile(f"[{HAN}]+")
+_ASKS_FOR_THING = re.compile("什麼|什么|甚麼|何種|何种")
 _HAN_NAME_MAX = 8
+_HAN_THING_MAX = 4
 
 
 def names(question: str, answer: str) -> frozenset[str]:
@@ -97,7 +99,7 @@ def _occurs(name: str, others: frozenset[str], text: str) -> bool:
     if name.split()[-1] in _NORMALISED_WORD.findall(normalise(text)):
         return True
     return any(
-        set(other.split()) <= parts or _acronyms(name, other) or _aliases(name, other)
+        set(other.split()) <= parts or other.rstrip("s") == name.rstrip("s") or _acronyms(name, other) or _aliases(name, other)
         for other in others
     )
 
@@ -105,6 +107,8 @@ def _occurs(name: str, others: frozenset[str], text: str) -> bool:
 def are_one_name(a: str, b: str) -> bool:
     """Whether two names in lower case are one: a part of the other, an acronym, a known alias."""
     parts_a, parts_b = set(a.split()), set(b.split())
+    if a.rstrip("s") == b.rstrip("s"):
+        return True
     return parts_a <= parts_b or parts_b <= parts_a or _acronyms(a, b) or _aliases(a, b)
 
 
@@ -151,10 +155,17 @@ def _spans(sentence: str) -> Iterator[list[str]]:
 
 def _han_mismatch(question: str, a: str, b: str) -> tuple[str, str] | None:
     """Different cores in answers to a Chinese question for a name."""
-    if not (_ASKS_FOR_NAME.search(question) and has_han(a) and has_han(b)):
+    if not (has_han(a) and has_han(b)):
+        return None
+    # What "什麼" asks for is often a whole clause; only a short one is a name.
+    if _ASKS_FOR_NAME.search(question):
+        longest = _HAN_NAME_MAX
+    elif _ASKS_FOR_THING.search(question):
+        longest = _HAN_THING_MAX
+    else:
         return None
     core_a, core_b = (_han_core(question, text) for text in (a, b))
-    if not core_a or not core_b or max(len(core_a), len(core_b)) > _HAN_NAME_MAX:
+    if not core_a or not core_b or max(len(core_a), len(core_b)) > longest:
         return None
     # 淡水河 and 濁水溪 have a character in common, 莎士比亞 and 威廉·莎士比亞 a pair of them.
     if core_a in core_b or core_b in core_a or _pairs(core_a) & _pairs(core_b):

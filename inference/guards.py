@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from inference.analysis import Analysis, Part, analyse
 from inference.antonyms import Axis
 from inference.bounds import bounds_differ
+from inference.choices import choices_differ
 from inference.entities import capitalised_names, name_mismatch, opening_names
 from inference.lexicon import Relation, concepts, fold_han, opposites, relation
 from inference.moments import Moment, moments_differ
@@ -52,7 +53,7 @@ _SAME_CLAUSE_PERMILLE = 660
 _ALIKE_PERMILLE = 600
 # A statement that has this much of a question restates it.
 _RESTATES_PERMILLE = 800
-_RESTATES_HAN_PERMILLE = 600
+_RESTATES_LOOSELY_PERMILLE = 600
 _YEARS = range(1000, 2200)
 
 
@@ -200,10 +201,16 @@ def different_cores(question: Analysis, a: Analysis, b: Analysis) -> str | None:
     return f"entity: {_clipped(' '.join(core_a))} / {_clipped(' '.join(core_b))}"
 
 
+def other_choice(question: Analysis, a: Analysis, b: Analysis) -> str | None:
+    """The question offers two things, and the answers take different ones."""
+    differ = choices_differ(question, a, b)
+    return f"choice: {_clipped(differ[0])} / {_clipped(differ[1])}" if differ else None
+
+
 def antonyms(_question: Analysis, a: Analysis, b: Analysis) -> str | None:
     """Nearly the same words, but one of them is replaced by its antonym."""
     for x, y in _aligned(a, b):
-        if overlap_permille(x, y) < _ALIGNED_PERMILLE or x.reading.denies != y.reading.denies:
+        if overlap_permille(x, y) < _ALIKE_PERMILLE or x.reading.denies != y.reading.denies:
             continue
         opposed_x = [w for w in x.words if not covered(w, y) and _opposed(w, y)]
         opposed_y = [w for w in y.words if not covered(w, x) and _opposed(w, x)]
@@ -219,7 +226,7 @@ def negation(_question: Analysis, a: Analysis, b: Analysis) -> str | None:
         if reading_x.denies == reading_y.denies or bool(reading_x.stance) != bool(reading_y.stance):
             continue
         stated, denied = (reading_y, reading_x) if reading_x.denies else (reading_x, reading_y)
-        if denies_by_word(stated.rest) and not denies_by_word(denied.rest):
+        if denies_by_word(stated.rest) != denies_by_word(denied.rest):
             continue
         if overlap_permille(x, y) < _SAME_CLAUSE_PERMILLE:
             continue
@@ -246,6 +253,7 @@ def different_names(question: Analysis, a: Analysis, b: Analysis) -> str | None:
 GUARDS: tuple[Guard, ...] = (
     refusal,
     yes_or_no,
+    other_choice,
     different_moments,
     different_numbers,
     opposite_poles,
@@ -273,16 +281,22 @@ def side_taken(question: Analysis, answer: Analysis) -> int:
     asked, first = question.whole, answer.sentences[0]
     if not asked.words and not asked.han or asked.reading.denies:
         return 0
-    sides, own = asked.reading.sides(), first.reading.sides()
-    for axis in sorted(sides.keys() & own.keys()):
-        if not axis.kind:
-            return 1 if sides[axis][0] == own[axis][0] else -1
+    sides = asked.reading.sides()
+    for clause in first.clauses:
+        own = clause.reading.sides()
+        for axis in sorted(sides.keys() & own.keys(), key=lambda axis: (not axis.kind, axis)):
+            if axis.kind in ("", "valence"):
+                side = 1 if sides[axis][0] == own[axis][0] else -1
+                return -side if clause.reading.denies else side
     if _ASKS_FOR_ADVICE.search(fold_han(asked.plain)) and (judged := _judgement(first)):
         return judged * (_judgement(asked) or 1)
     found, total = coverage(asked, first)
-    if PERMILLE * found < (_RESTATES_HAN_PERMILLE if asked.han else _RESTATES_PERMILLE) * total:
+    denied = first.reading.denies
+    # What denies a good part of a question denies it; what states it must state all of it.
+    enough = _RESTATES_LOOSELY_PERMILLE if asked.han or denied else _RESTATES_PERMILLE
+    if PERMILLE * found < enough * total:
         return 0
-    return -1 if first.reading.denies else 1
+    return -1 if denied else 1
 
 
 def _judgement(part: Part) -> int:

@@ -49,6 +49,16 @@ _SMALL = {
         )
     )
 }
+_ORDINALS = {
+    word: number
+    for number, word in enumerate(
+        listed(
+            "fourth fifth sixth seventh eighth ninth tenth eleventh twelfth thirteenth fourteenth "
+            "fifteenth sixteenth seventeenth eighteenth nineteenth twentieth"
+        ),
+        start=4,
+    )
+}
 _TENS = {
     word: 10 * number
     for number, word in enumerate(
@@ -103,7 +113,7 @@ _DIGITS = re.compile(
     rf"(?P<ordinal>st|nd|rd|th)?(?:\s*(?P<scale>{_either(_SCALES)}))?{_UNIT}"
 )
 _LARGE = ("thousand", "million", "billion", "trillion")
-_ENGLISH = "|".join((*_SMALL, *_TENS, "hundred", "dozen", *_LARGE))
+_ENGLISH = "|".join((*_ORDINALS, *_SMALL, *_TENS, "hundred", "dozen", *_LARGE))
 _WRITTEN = re.compile(
     rf"\b(?P<words>(?:{_ENGLISH})(?:(?:\s+and\s+|\s*-\s*|\s+)(?:{_ENGLISH}))*)\b{_UNIT}"
 )
@@ -137,12 +147,17 @@ _FRACTION = re.compile(
     r"quarters?(?![\s-]*(?:past|to|point|percentage|of a p|of the year|hour)))\b|"
     r"(?P<han>(?P<below>[二三四五六七八九十兩两百]+)分之(?P<above>[一二三四五六七八九十]+))"
 )
+_HAN_HALVED = {"鐘頭": "小時", "钟头": "小時", "月": "個月", "礼拜": "禮拜"}
 _TIME_UNIT = "hours?|days?|weeks?|minutes?|months?|years?"
 _HALVES = re.compile(
     rf"\b(?P<whole>{_COUNTS}|an?|\d+)\s+(?P<unit>{_TIME_UNIT})\s+and\s+a\s+half\b|"
     rf"\b(?P<whole2>{_COUNTS}|\d+)\s+and\s+a\s+half\s+(?P<unit2>{_TIME_UNIT})\b|"
     rf"\bhalf\s+an?\s+(?P<unit3>hour|day|year|minute)\b|"
     rf"\b(?P<points>quarter|half)(?:\s+of\s+a|\s+a)?[\s-]+(?:percentage[\s-]+)?point\b|"
+    rf"\b(?P<quarters>a|one|three)[\s-]+quarters?\s+of\s+an\s+hour\b|"
+    rf"(?P<hanwhole>[一二兩两三四五六七八九十\d]{{1,2}})\s*[個个]半\s*(?P<hanunit>小時|天|小时|鐘頭|钟头|月|星期|禮拜|礼拜)|"
+    rf"(?<![個个\d一二三四五六七八九十])半\s*[個个]?\s*(?P<hanunit2>小時|小时|鐘頭|钟头|年|天)|"
+    rf"(?P<hanwhole3>[一二兩两三四五六七八九十\d]{{1,2}})\s*(?P<hanunit3>年|天)半|"
     rf"(?<!half )\ban\s+(?P<unit4>hour)\b(?!\s+and\s+a)"
 )
 _HEDGE = re.compile(
@@ -230,6 +245,16 @@ def _from_halves(plain: str) -> Iterator[Quantity]:
             part = Fraction(1, 4) if match["points"] == "quarter" else Fraction(1, 2)
             yield _quantity(plain, match, part, PERCENT)
             continue
+        if match["quarters"]:
+            minutes = Fraction(45 if match["quarters"] == "three" else 15)
+            yield _quantity(plain, match, minutes, UNITS["minutes"])
+            continue
+        if han := match["hanunit"] or match["hanunit2"] or match["hanunit3"]:
+            digits = match["hanwhole"] or match["hanwhole3"] or ""
+            count = int(digits) if digits.isdigit() else _han_value(digits) if digits else 0
+            name = _HAN_HALVED.get(han, han)
+            yield _quantity(plain, match, count + Fraction(1, 2), UNITS[name], 1)
+            continue
         word = match["whole"] or match["whole2"] or ""
         whole = int(word) if word.isdigit() else _SMALL.get(word, 1 if word in ("a", "an") else 0)
         unit = UNITS[match["unit"] or match["unit2"] or match["unit3"] or match["unit4"]]
@@ -289,8 +314,8 @@ def _from_english(plain: str) -> Iterator[Quantity]:
 def _english_value(parts: list[str]) -> int:
     total = current = 0
     for part in parts:
-        if part in _SMALL or part in _TENS:
-            current += _SMALL.get(part) or _TENS.get(part, 0)
+        if part in _SMALL or part in _TENS or part in _ORDINALS:
+            current += _SMALL.get(part) or _TENS.get(part) or _ORDINALS.get(part, 0)
         elif part == "dozen":
             current = max(current, 1) * 12
         elif part == "hundred":

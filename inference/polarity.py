@@ -50,7 +50,8 @@ _HAN_STOP = re.compile("[，。；、！？,;.!?]|但|而是|却")
 _OPENING = r"^\W*(?:well|so|in short|short answer|answer|the answer is)?\W*"
 _STANCE = re.compile(
     _OPENING + r"(?:"
-    r"(?P<no>no|nope|nah|incorrect|false|wrong|not (?:really|at all|entirely|quite|necessarily|"
+    r"(?P<no>(?:no|nope|nah)(?=\s*(?:[.,;:!—–-]|$)|\s+(?:it|they|there|you|we|he|she|i|this|that|the|a|an|in|on)\b)|"
+    r"incorrect|false|wrong|not (?:really|at all|entirely|quite|necessarily|"
     r"yet|exactly|anymore)|(?:definitely|absolutely|certainly|probably|surely|of course|"
     r"unfortunately|most likely|likely|generally) not|hardly|unlikely|i (?:do not|don't) think so|"
     r"(?:it|they|that|this|you|we|he|she|there|one) (?:certainly |definitely |probably |really )?"
@@ -66,7 +67,7 @@ _STANCE = re.compile(
     r"(?:is|are|can|does|do|will|was|were|has|have|should|could|would|did)"
     r"(?=\s*(?:[.,;:!]|$))|"
     r"(?:it|that|this)(?:'s| is| seems| looks| appears) (?:very |highly |rather |quite |most )?"
-    r"(?:likely|probable|possible|true|correct|the case|certain))\b"
+    r"(?:likely|probable|possible|true|correct|the case|certain))(?=\s*(?:[.,;:!]|$))"
     r")(?!\s+(?:one|doubt|matter|longer|more|less|wonder|of the|answer))[\s,.;:!-]*"
 )
 # A bare verb is a stance only when the sentence stops there: 是 opens many statements.

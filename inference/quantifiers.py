@@ -36,6 +36,8 @@ _HAN = (
     (ALL, "所有|全部|全体|每一个|每个|全数|一切|整个|皆|均"),
 )
 _HAN_QUANTIFIER = re.compile("|".join(f"(?P<q{n}>{words})" for n, words in _HAN))
+_ONLY = re.compile(r"\bonly (?:to |for |on |in |by )?(?:the )?(\w+)|\b(\w+) only\b")
+_EXCEPT = re.compile(r"\b(?:except(?: for)?|excluding|other than|apart from|(?:all|every\w*)(?: \w+)? but) (?:the )?(\w+)")
 _NEGATED = re.compile(r"(?:not|n't|never|并非|不是|非)\s*$")
 _TOKEN = re.compile(r"[a-z0-9#]+(?:['-][a-z]+)*|[,;:.!?]")
 
@@ -46,11 +48,24 @@ def quantifiers_differ(a: Part, b: Part) -> tuple[str, str] | None:
         in_a, in_b = _han(fold_han(a.plain)), _han(fold_han(b.plain))
         if len(in_a) == len(in_b) == 1 and frozenset((*in_a, *in_b)) in _EXCLUDES:
             return _NAMES[min(in_a)], _NAMES[min(in_b)]
+    if excluded := _only_against_except(a.plain, b.plain):
+        return excluded
     in_a_words, in_b_words = _counted(a), _counted(b)
     for thing in sorted(in_a_words.keys() & in_b_words.keys()):
         x, y = in_a_words[thing], in_b_words[thing]
         if x != y and frozenset((x, y)) in _EXCLUDES:
             return f"{_NAMES[x]} {thing}", f"{_NAMES[y]} {thing}"
+    return None
+
+
+def _only_against_except(a: str, b: str) -> tuple[str, str] | None:
+    """ "Books only" against "everything except books"."""
+    for x, y in ((a, b), (b, a)):
+        only = {w for m in _ONLY.finditer(x) for w in (m[1] or m[2]).split()[-1:]}
+        but = {w for m in _EXCEPT.finditer(y) for w in m[1].split()[-1:]}
+        if shared := sorted(only & but):
+            named = f"only {shared[0]}", f"all but {shared[0]}"
+            return named if x is a else named[::-1]
     return None
 
 

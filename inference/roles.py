@@ -20,14 +20,14 @@ _FAMILIES = (
         "acquire purchase take_over buy absorb merge_with swallow annex",
         "sell_to sell belong_to",
     ),
-    ("send give lend pay transfer grant hand donate deliver", "receive borrow get obtain take"),
+    ("send give lend pay transfer grant hand donate deliver", "receive borrow get obtain take owe"),
     ("beat defeat win outplay overcome conquer crush outperform outrank", "lose lose_to trail"),
     ("cause trigger produce create lead_to", "result_from stem_from follow_from"),
     ("teach instruct train", "learn_from"),
     ("lead head found own control employ hire manage sue accuse attack invade criticise help",
      ""),
 )
-_DOER_NOUNS = {
+_DOER_NOUNS: dict[str, int] = {
     "buyer": 0, "purchaser": 0, "acquirer": 0, "sender": 1, "lender": 1, "giver": 1, "payer": 1,
     "donor": 1, "winner": 2, "winners": 2, "champion": 2, "champions": 2, "victor": 2, "cause": 3,
     "teacher": 4,
@@ -36,7 +36,13 @@ _UNDERGOER_NOUNS = {
     "seller": 0, "target": 0, "recipient": 1, "receiver": 1, "borrower": 1, "payee": 1,
     "loser": 2, "losers": 2, "runner-up": 2, "effect": 3, "result": 3, "student": 4, "pupil": 4,
 }  # fmt: skip
-_PREPOSITIONS = frozenset({"to", "over", "from", "with", "by"})
+# "A is the parent of B" against "B is the parent of A".
+_ABOVE = {"parent": 6, "owner": 6, "teacher": 4, "mentor": 4, "tutor": 4, "father": 7, "mother": 7,
+          "boss": 8, "employer": 8, "manager": 8, "author": 9, "creator": 9, "founder": 9,
+          "predecessor": 10, "capital": 11, "cause": 3}  # fmt: skip
+_BELOW = {"subsidiary": 6, "student": 4, "pupil": 4, "disciple": 4, "son": 7, "daughter": 7,
+          "child": 7, "employee": 8, "work": 9, "creation": 9, "successor": 10, "result": 3,
+          "consequence": 3}  # fmt: skip
 _BE = frozenset(listed("is was were been are be being got"))
 _HAN_ACTS = (
     ("收购 并购 买下 买走 吞并 接管 合并", ""),
@@ -50,6 +56,12 @@ _HAN_DOERS = {"买方": 0, "买家": 0, "收购方": 0, "出借人": 1, "汇款�
               "赢家": 2, "胜者": 2, "冠军": 2, "原因": 3}  # fmt: skip
 _HAN_UNDERGOERS = {"卖方": 0, "卖家": 0, "被收购方": 0, "借款人": 1, "收款人": 1, "收件人": 1, "接收者": 1,
                    "输家": 2, "败者": 2, "亚军": 2, "结果": 3}  # fmt: skip
+
+
+_HAN_ABOVE = {"老师": 4, "师父": 4, "父亲": 7, "爸爸": 7, "母亲": 7, "妈妈": 7, "母公司": 6, "老板": 8,
+              "主管": 8, "上司": 8, "作者": 9, "创办人": 9, "前身": 10, "原因": 3}  # fmt: skip
+_HAN_BELOW = {"学生": 4, "徒弟": 4, "儿子": 7, "女儿": 7, "子公司": 6, "员工": 8, "下属": 8, "部下": 8,
+              "作品": 9, "后继者": 10, "结果": 3}  # fmt: skip
 
 
 class _Doer(NamedTuple):
@@ -107,6 +119,15 @@ def _english(text: str, ordered: tuple[str, ...]) -> Iterator[_Doer]:
                 yield _Doer(family, ordered[before[-1]], subject)
             if after and not (before and ordered[before[-1]] == ordered[after[0]]):
                 yield _Doer(family, ordered[after[0]], -subject)
+        kin = 1 if word in _ABOVE else -1 if word in _BELOW else 0
+        if kin:
+            group = _ABOVE.get(word, _BELOW.get(word, 0))
+            before = [n for n in names if n < at and any(w in _BE for w in ordered[n + 1 : at])]
+            after = [n for n in names if n > at and "of" in ordered[at + 1 : n]]
+            if before and after:
+                yield _Doer(group, ordered[before[-1]], kin)
+                yield _Doer(group, ordered[after[0]], -kin)
+            continue
         role = 1 if word in _DOER_NOUNS else -1 if word in _UNDERGOER_NOUNS else 0
         if role:
             group = _DOER_NOUNS.get(word, _UNDERGOER_NOUNS.get(word, 0))
@@ -141,6 +162,10 @@ def _han(folded: str) -> Iterator[_Doer]:
                 yield from _pair(1, _tail(second), _head(first), 1)
             else:
                 yield from _pair(family, _tail(before), _head(after), sign)
+        if match := _HAN_KIN.search(clause):
+            above = 1 if match[3] in _HAN_ABOVE else -1
+            group = _HAN_ABOVE.get(match[3], _HAN_BELOW.get(match[3], 0))
+            yield from _pair(group, match[1], match[2], above)
         for match in _HAN_ROLE.finditer(clause):
             role, party = match[1], match[2]
             if role in _HAN_DOERS:
@@ -180,6 +205,11 @@ def _verb_table(
 _VERBS = _verb_table(_FAMILIES)
 _HAN_VERBS = _verb_table(_HAN_ACTS)
 _HAN_VERB = re.compile("|".join(sorted(_HAN_VERBS, key=lambda verb: (-len(verb), verb))))
+_HAN_KIN = re.compile(
+    "([㐀-鿿]{2,6})是([㐀-鿿]{2,6})的("
+    + "|".join(sorted({**_HAN_ABOVE, **_HAN_BELOW}, key=lambda w: (-len(w), w)))
+    + ")"
+)
 _HAN_ROLE = re.compile(
     "(" + "|".join(sorted({**_HAN_DOERS, **_HAN_UNDERGOERS}, key=lambda w: (-len(w), w)))
     + ")(?:是|为|：|:)([㐀-鿿]{2,8}|[a-z]+)"
