@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from daemon import judging
 from daemon.errors import NodeUnreachable, QnodeError, UsageError
 
 EXIT_INVALID = 1
@@ -68,6 +69,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_setup_commands(commands)
     _add_user_commands(commands)
     _add_demo(commands)
+    judging.add_commands(commands)
     return parser
 
 

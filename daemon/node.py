@@ -31,10 +31,11 @@ from daemon.requests import RequestBook
 from daemon.storage import DataFolder, Ledger, RecordLog
 from daemon.timers import Timers
 from inference.catalog import default_cache_dir
-from inference.embedding import EmbedderSettings, load_embedder
+from inference.embedding import EmbedderSettings
 from inference.engine import Engine, EngineSettings, load_engine
 from inference.equivalence import Judge
 from inference.errors import ModelUnavailable
+from inference.judging import load_judge
 from p2p.errors import CallerFault, DuplicateKey
 from p2p.network import Member, NetworkSettings, PeerNetwork, open_network
 from pbft.context import Configuration
@@ -215,11 +216,11 @@ class Node:
         )
         try:
             engine = await _in_thread(partial(load_engine, settings, log.info))
-            embedder = await _in_thread(partial(load_embedder, embedder_settings, log.info))
+            judge = await _in_thread(partial(load_judge, embedder_settings, log.info))
         except ModelUnavailable as error:
             raise UsageError(str(error)) from None
         log.info("models loaded in %.1f s", time.monotonic() - began)
-        return engine, Judge(embedder)
+        return engine, judge
 
 
 async def _in_thread(function: Callable[[], Any]) -> Any:

@@ -32,7 +32,9 @@ _TOKEN = re.compile(rf"[{HAN}]|#|[^\W_{HAN}]+(?:['’.&-][^\W_{HAN}]+)*")
 _ARTICLES = re.compile(r"\b(?:the|an?)\b")
 _HAN_RUN = re.compile(f"[{HAN}]+")
 # Characters that hold a sentence together; their absence is no difference in meaning.
-_HAN_FUNCTION = frozenset("的了是在为与和及或而也都就这那它他她我你会将把于之其个吗呢吧啊所以因此则已着被")
+_HAN_FUNCTION = frozenset(
+    "的了是在为与和及或而也都就这那它他她我你会将把于之其个吗呢吧啊所以因此则已着被"
+)
 _HAN_FUNCTION_WORDS = re.compile(
     "答案|应该|可以|就是|因为|所以|由于|这个|那个|一个|它们|他们|我们|以及|或者|并且|如果|目前|现在|"
     "大约|大概|约为|约|左右|总共|共有|一共|属于|进行|来说|来看|通常|一般"

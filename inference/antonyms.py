@@ -97,3 +97,12 @@ def han_poles(folded: str) -> list[tuple[int, str, tuple[PoleWord, ...]]]:
     """Pole words of a folded Chinese text with their positions, the longest first."""
     table = _table("zh")
     return [(m.start(), m[0], table[m[0]]) for m in _han_words().finditer(folded)]
+
+
+def words_of(language: str, axis: int, pole: int) -> list[str]:
+    """The words on one side of an axis, in the table's order, without phrases."""
+    return [
+        word
+        for word, poles in _table(language).items()
+        if "_" not in word and any(p.axis.number == axis and p.pole == pole for p in poles)
+    ]

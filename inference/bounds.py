@@ -15,8 +15,12 @@ _UPPER_BEFORE = re.compile(
     r"(?:at most|no more than|not more than|maximum(?: of)?|up to|less than|fewer than|under|below|"
     r"(?:never|not|no|cannot|can't|won't)\s+(?:\w+\s+){0,2}?(?:more than|exceed|above|over)|capped at|limited to|不超过|至多|最多|不多于|不高于|顶多|少于|低于|小于|不到|<=?|≤)[\s\w]{0,6}$"
 )
-_LOWER_AFTER = re.compile(r"^[\s\w]{0,12}?(?:or more|and more|or above|以上|起跳|at (?:a|the) minimum)")
-_UPPER_AFTER = re.compile(r"^[\s\w]{0,12}?(?:or (?:less|fewer)|or below|以下|以内|之内|at (?:a|the) maximum)")
+_LOWER_AFTER = re.compile(
+    r"^[\s\w]{0,12}?(?:or more|and more|or above|以上|起跳|at (?:a|the) minimum)"
+)
+_UPPER_AFTER = re.compile(
+    r"^[\s\w]{0,12}?(?:or (?:less|fewer)|or below|以下|以内|之内|at (?:a|the) maximum)"
+)
 _WINDOW = 24
 
 

@@ -99,7 +99,10 @@ def _occurs(name: str, others: frozenset[str], text: str) -> bool:
     if name.split()[-1] in _NORMALISED_WORD.findall(normalise(text)):
         return True
     return any(
-        set(other.split()) <= parts or other.rstrip("s") == name.rstrip("s") or _acronyms(name, other) or _aliases(name, other)
+        set(other.split()) <= parts
+        or other.rstrip("s") == name.rstrip("s")
+        or _acronyms(name, other)
+        or _aliases(name, other)
         for other in others
     )
 

@@ -146,7 +146,11 @@ def _numbers(question: Part, x: Part, y: Part) -> tuple[int, int, int]:
     only_x, only_y = (_unmatched(tuple(only), asked) for only in (only_x, only_y))
     shared = len(x.quantities) - len(_unmatched(x.quantities, y.quantities))
     clash = sum(any(comparable(n, other) for other in only_y) for n in only_x)
-    return shared, clash, len(only_x) + len(only_y) - 2 * clash if clash else len(only_x) + len(only_y)
+    return (
+        shared,
+        clash,
+        len(only_x) + len(only_y) - 2 * clash if clash else len(only_x) + len(only_y),
+    )
 
 
 def _unmatched(numbers: tuple[Quantity, ...], others: tuple[Quantity, ...]) -> list[Quantity]:
@@ -188,6 +192,10 @@ def _has_antonym(x: Part, y: Part) -> bool:
     for part, other in ((x, y), (y, x)):
         for word in part.word_set - other.word_set:
             against = opposites(word) & other.lemmas
-            if against and against.isdisjoint(part.lemmas) and lemmas(word).isdisjoint(other.lemmas):
+            if (
+                against
+                and against.isdisjoint(part.lemmas)
+                and lemmas(word).isdisjoint(other.lemmas)
+            ):
                 return True
     return False

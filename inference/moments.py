@@ -203,6 +203,4 @@ def _named_time(match: re.Match[str]) -> Moment:
 
 def _weekday(match: re.Match[str]) -> Moment:
     name = match["name"]
-    return Moment(
-        match[0], weekday=_WEEKDAY_NUMBERS[name] if name else _HAN_WEEKDAYS[match["han"]]
-    )
+    return Moment(match[0], weekday=_WEEKDAY_NUMBERS[name] if name else _HAN_WEEKDAYS[match["han"]])

@@ -37,7 +37,9 @@ _HAN = (
 )
 _HAN_QUANTIFIER = re.compile("|".join(f"(?P<q{n}>{words})" for n, words in _HAN))
 _ONLY = re.compile(r"\bonly (?:to |for |on |in |by )?(?:the )?(\w+)|\b(\w+) only\b")
-_EXCEPT = re.compile(r"\b(?:except(?: for)?|excluding|other than|apart from|(?:all|every\w*)(?: \w+)? but) (?:the )?(\w+)")
+_EXCEPT = re.compile(
+    r"\b(?:except(?: for)?|excluding|other than|apart from|(?:all|every\w*)(?: \w+)? but) (?:the )?(\w+)"
+)
 _NEGATED = re.compile(r"(?:not|n't|never|并非|不是|非)\s*$")
 _TOKEN = re.compile(r"[a-z0-9#]+(?:['-][a-z]+)*|[,;:.!?]")
 

@@ -31,10 +31,15 @@ _INJECTED = re.compile(
 )
 
 
+def injections(text: Analysis) -> tuple[str, ...]:
+    """The phrases of a text that give a model other instructions, as found in its folded form."""
+    return tuple(match[0] for match in _INJECTED.finditer(fold_han(text.whole.plain)))
+
+
 def standing(answer: Analysis) -> str:
     """``answer``, or what the text does instead: ``refuses``, ``knows nothing``, ``injected``."""
     plain = fold_han(answer.whole.plain)
-    if _INJECTED.search(plain):
+    if injections(answer):
         return "injected"
     if _REFUSES.search(plain[:160]):
         return "refuses"

@@ -97,10 +97,13 @@ def _fillings(ours: tuple[str, ...], theirs: tuple[str, ...]) -> bool | None:
     if len(ours) > _GAP_TOKENS_MAX or len(theirs) > _GAP_TOKENS_MAX:
         return None
     turning_a, turning_b = set(ours) & _TURNING_WORDS, set(theirs) & _TURNING_WORDS
-    if any(
-        pair & turning_a and pair & turning_b and pair & turning_a != pair & turning_b
-        for pair in _TURNING
-    ) and max(len(ours), len(theirs)) <= 3:
+    if (
+        any(
+            pair & turning_a and pair & turning_b and pair & turning_a != pair & turning_b
+            for pair in _TURNING
+        )
+        and max(len(ours), len(theirs)) <= 3
+    ):
         return True
     if "#" in ours and "#" in theirs:
         return None  # numbers are compared elsewhere

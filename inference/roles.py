@@ -24,8 +24,7 @@ _FAMILIES = (
     ("beat defeat win outplay overcome conquer crush outperform outrank", "lose lose_to trail"),
     ("cause trigger produce create lead_to", "result_from stem_from follow_from"),
     ("teach instruct train", "learn_from"),
-    ("lead head found own control employ hire manage sue accuse attack invade criticise help",
-     ""),
+    ("lead head found own control employ hire manage sue accuse attack invade criticise help", ""),
 )
 _DOER_NOUNS: dict[str, int] = {
     "buyer": 0, "purchaser": 0, "acquirer": 0, "sender": 1, "lender": 1, "giver": 1, "payer": 1,
@@ -104,13 +103,33 @@ def _english(text: str, ordered: tuple[str, ...]) -> Iterator[_Doer]:
     capitals = {
         word.lower().removesuffix("'s")
         for word in re.findall(r"\b[A-Z][\w'&.-]*\w|\b[A-Z]\b", text.replace("’", "'"))
-    } - {"the", "it", "in", "yes", "no", "a", "an", "they", "this", "that", "there", "i", "qu", "btc", "eth", "usd", "eur"}
+    } - {
+        "the",
+        "it",
+        "in",
+        "yes",
+        "no",
+        "a",
+        "an",
+        "they",
+        "this",
+        "that",
+        "there",
+        "i",
+        "qu",
+        "btc",
+        "eth",
+        "usd",
+        "eur",
+    }
     names = [at for at, word in enumerate(ordered) if word in capitals]
     for at, word in enumerate(ordered):
         family, sign = _act(ordered, at)
         if family is not None:
-            passive = at > 0 and any(w in _BE for w in ordered[max(0, at - 2) : at]) and (
-                "by" in ordered[at + 1 : at + 3]
+            passive = (
+                at > 0
+                and any(w in _BE for w in ordered[max(0, at - 2) : at])
+                and ("by" in ordered[at + 1 : at + 3])
             )
             before = [n for n in names if n < at]
             after = [n for n in names if n > at]
