@@ -5,18 +5,24 @@ permille or a small count scaled to permille, does not depend on the order of th
 is equal on every node.
 """
 
+import re
 from dataclasses import dataclass, fields
 from functools import lru_cache
 
 from inference.analysis import Analysis, Part
 from inference.entities import capitalised_names
 from inference.guards import side_taken
-from inference.lexicon import lemmas, nearby, opposites
+from inference.lexicon import fold_han, lemmas, nearby, opposites
 from inference.numerals import Quantity, comparable, same_amount
 from inference.overlap import PERMILLE, coverage
 from inference.replaced import replacement
 
 _COUNT_MAX = 3
+_ASKS_FOR_NUMBER = re.compile(
+    r"\b(?:how (?:many|much|long|far|old|tall|high|heavy|fast|often|large|big)|when|what time|"
+    r"which (?:year|day|date|month)|what (?:year|day|date|percentage|share|number|is the (?:price|"
+    r"score|number|date|temperature|speed|maximum|minimum)))\b|多少|几|多久|多长|多大|多远|何时|什么时候|哪一年|哪天"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +48,8 @@ class Evidence:
     numbers_shared: int
     numbers_conflict: int
     numbers_one_sided: int
+    asked_missing: int
+    """1000 if a number or a date is asked for and only one answer has any."""
     poles_agree: int
     poles_conflict: int
     denial: int
@@ -88,6 +96,7 @@ def gather(question: Analysis, a: Analysis, b: Analysis) -> Evidence:
         numbers_shared=_count(shared),
         numbers_conflict=_count(clash),
         numbers_one_sided=_count(one_sided),
+        asked_missing=PERMILLE if _misses_what_was_asked(question.whole, x, y) else 0,
         poles_agree=_count(agree),
         poles_conflict=_count(len(on_both) - agree),
         denial=contained if denies else 0,
@@ -97,6 +106,12 @@ def gather(question: Analysis, a: Analysis, b: Analysis) -> Evidence:
         names_conflict=PERMILLE if names_x - names_y and names_y - names_x else 0,
         length=_share(min(total_x, total_y), max(total_x, total_y)),
     )
+
+
+def _misses_what_was_asked(question: Part, x: Part, y: Part) -> bool:
+    if not _ASKS_FOR_NUMBER.search(fold_han(question.plain)):
+        return False
+    return bool(x.quantities or x.moments) != bool(y.quantities or y.moments)
 
 
 def _share(part: int, whole: int) -> int:

@@ -145,6 +145,20 @@ def opposite_poles(_question: Analysis, a: Analysis, b: Analysis) -> str | None:
     return None
 
 
+def opposite_clauses(_question: Analysis, a: Analysis, b: Analysis) -> str | None:
+    """As ``opposite_poles``, for clauses that say nearly the same.
+
+    "Only water is needed, oxygen is not needed" takes both sides as a whole, but not by clauses.
+    """
+    for x, y in _clause_pairs(a, b):
+        sides_x, sides_y = x.reading.sides(), y.reading.sides()
+        for axis in sorted(sides_x.keys() & sides_y.keys()):
+            (pole_x, word_x), (pole_y, word_y) = sides_x[axis], sides_y[axis]
+            if pole_x != pole_y and not axis.kind:
+                return f"direction: {_clipped(word_x)} / {_clipped(word_y)}"
+    return None
+
+
 def opposite_bounds(_question: Analysis, a: Analysis, b: Analysis) -> str | None:
     """One amount is a lower bound in one answer and an upper bound in the other."""
     for x, y in _aligned(a, b):
@@ -257,6 +271,7 @@ GUARDS: tuple[Guard, ...] = (
     different_moments,
     different_numbers,
     opposite_poles,
+    opposite_clauses,
     opposite_bounds,
     different_quantifiers,
     negation,

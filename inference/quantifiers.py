@@ -21,7 +21,9 @@ _ENGLISH: dict[str, int] = {
     **dict.fromkeys(listed("most majority mostly"), MOST),
     **dict.fromkeys(listed("all every each entire whole both everyone everybody full"), ALL),
 }
-_REACH = 3
+_REACH = 5
+_THINGS_MAX = 2
+_SKIPPED = frozenset(listed("of the these those our your its their one single"))
 # "some" and "most" go together with each other's neighbours, not with the ends of the scale.
 _EXCLUDES = {
     frozenset(pair)
@@ -36,6 +38,8 @@ _HAN = (
     (ALL, "所有|全部|全体|每一个|每个|全数|一切|整个|皆|均"),
 )
 _HAN_QUANTIFIER = re.compile("|".join(f"(?P<q{n}>{words})" for n, words in _HAN))
+_OPENS_ONLY = re.compile(r"\W*(?:only|nobody|no one|none|just|只有|仅|没有人|无人)")
+_OPENS_ANY = re.compile(r"\W*(?:any(?:one|body)|every(?:one|body)|all|任何人|人人|所有人|每个人|大家)")
 _ONLY = re.compile(r"\bonly (?:to |for |on |in |by )?(?:the )?(\w+)|\b(\w+) only\b")
 _EXCEPT = re.compile(
     r"\b(?:except(?: for)?|excluding|other than|apart from|(?:all|every\w*)(?: \w+)? but) (?:the )?(\w+)"
@@ -52,6 +56,11 @@ def quantifiers_differ(a: Part, b: Part) -> tuple[str, str] | None:
             return _NAMES[min(in_a)], _NAMES[min(in_b)]
     if excluded := _only_against_except(a.plain, b.plain):
         return excluded
+    opening = _OPENS_ONLY.match, _OPENS_ANY.match
+    if (opening[0](a.plain) and opening[1](b.plain)) or (
+        opening[1](a.plain) and opening[0](b.plain)
+    ):
+        return ("only some", "anybody") if opening[0](a.plain) else ("anybody", "only some")
     in_a_words, in_b_words = _counted(a), _counted(b)
     for thing in sorted(in_a_words.keys() & in_b_words.keys()):
         x, y = in_a_words[thing], in_b_words[thing]
@@ -91,16 +100,20 @@ def _counted_in(plain: str) -> dict[str, int]:
             amount = SOME if amount == ALL else amount
         elif at and tokens[at - 1] == "only" and amount == ALL:
             continue
+        counted = 0
         for word in tokens[at + 1 : at + 1 + _REACH]:
-            if not word[0].isalpha() or word in _ENGLISH:
+            if not word[0].isalnum() or word in _ENGLISH:
                 break
-            if word in ("of", "the", "these", "those", "our", "your", "its", "their"):
+            if word in _SKIPPED or word.isdigit():
                 continue
             if word in FUNCTION_WORDS:
                 break
             thing = min(lemmas(word))
             if found.setdefault(thing, amount) != amount:
                 ambiguous.add(thing)
+            counted += 1
+            if counted == _THINGS_MAX:
+                break
     return {thing: amount for thing, amount in found.items() if thing not in ambiguous}
 
 

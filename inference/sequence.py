@@ -12,7 +12,7 @@ from inference.wording import content_terms, normalise
 
 _THEN = re.compile(
     r"\b(?:and then|then|afterwards|after that|and only then|only then|followed by|subsequently|next)\b|"
-    r"(?:然后|接着|之后再|之后才|再|才能|才可以|随后)"
+    r"(?:然后|接着|随后|之后)(?:才能|才可以|再|才)?|再|才能|才可以"
 )
 _AFTER = re.compile(r"\b(?:only )?(?:after|once|as soon as|following)\b")
 _BEFORE = re.compile(r"\b(?:before|prior to|ahead of)\b")
