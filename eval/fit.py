@@ -36,16 +36,23 @@ Floats = npt.NDArray[np.float64]
 Row = dict[str, Any]
 
 
+def _texts(rows: list[Row]) -> dict[str, dict[str, set[str]]]:
+    """The texts of each question by their relation to the answers that mean the same."""
+    found: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
+    asked = [row for row in rows if row["question"]]
+    for row in asked:
+        if row["same"]:
+            found[row["question"]]["same"].update((row["a"], row["b"]))
+    for row in asked:
+        if not row["same"]:
+            texts = found[row["question"]]
+            texts[row["relation"]].update({row["a"], row["b"]} - texts["same"])
+    return found
+
+
 def expanded(rows: list[Row]) -> list[Row]:
     """The rows and all other pairs of the same texts whose label follows, at weight 0.4."""
-    by_question: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
-    for row in rows:
-        if row["question"] and row["same"]:
-            by_question[row["question"]]["same"].update((row["a"], row["b"]))
-    for row in rows:
-        if row["question"] and not row["same"]:
-            texts = by_question[row["question"]]
-            texts[row["relation"]].update({row["a"], row["b"]} - texts["same"])
+    by_question = _texts(rows)
     known = {(row["question"], *sorted((row["a"], row["b"]))) for row in rows}
     found = [row | {"weight": 1.0, "key": row["question"] or row["a"]} for row in rows]
     questions = sorted(by_question)

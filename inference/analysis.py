@@ -6,8 +6,10 @@ one sentence of a long answer may contradict one of the other while the rest agr
 """
 
 import re
+from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from zlib import crc32
 
 from inference.language import HAN
 from inference.lexicon import concepts, fold_han, lemmas, nearby, opposites
@@ -16,6 +18,7 @@ from inference.numerals import Quantity, quantities
 from inference.polarity import HAN_NEGATOR, Reading, is_negator, read
 from inference.wording import FUNCTION_WORDS, has_han, normalise
 
+_MASK_BITS = 1024
 _CODE_FENCE = re.compile(r"```[\w+-]*\n?")
 _LIST_MARK = re.compile(r"(?m)^\s*(?:[-*+•]|\d{1,2}[.)、]|#{1,6})\s+")
 # 1. … 2. … in one line is a list too.
@@ -41,7 +44,7 @@ _HAN_FUNCTION_WORDS = re.compile(
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Part:
     """A sentence, or a whole text, and what was read in it.
 
@@ -55,6 +58,8 @@ class Part:
     plain: str
     quantities: tuple[Quantity, ...]
     moments: tuple[Moment, ...]
+    timeless: str
+    """``plain`` with moments blanked; the numbers' places refer to it."""
     bare: str
     """``plain`` with moments and numbers blanked."""
 
@@ -90,6 +95,24 @@ class Part:
     @cached_property
     def word_set(self) -> frozenset[str]:
         return frozenset(self.words)
+
+    @cached_property
+    def places(self) -> dict[str, int]:
+        """Where each content word stands that occurs only once."""
+        counts = Counter(self.words)
+        return {word: at for at, word in enumerate(self.words) if counts[word] == 1}
+
+    @cached_property
+    def mask(self) -> int:
+        """A bit for the dictionary form of each content word and for each pair of Han characters.
+
+        Two masks share about as many bits as the texts share words, and cost nothing to compare.
+        """
+        keys = {min(lemmas(word)) for word in self.words} | self.han_pairs
+        mask = 0
+        for key in keys:
+            mask |= 1 << crc32(key.encode()) % _MASK_BITS
+        return mask
 
     @cached_property
     def concepts(self) -> frozenset[str]:
@@ -130,7 +153,7 @@ class Part:
         return frozenset(self.han) - {" "}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Analysis:
     """A text as a whole, and its sentences (itself, if it is only one)."""
 
@@ -170,11 +193,11 @@ def _part(text: str) -> Part:
     bare = timeless if len(timeless) == len(normalise(timeless)) else normalise(timeless)
     for number in reversed(numbers):
         bare = f"{bare[: number.start]} {bare[number.end :]}"
-    return Part(text, plain, numbers, tuple(moments), bare)
+    return Part(text, plain, numbers, tuple(moments), timeless, bare)
 
 
 def _mark_numbers(part: Part) -> str:
-    _, timeless = split_moments(part.plain)
+    timeless = part.timeless
     for number in reversed(part.quantities):
         timeless = f"{timeless[: number.start]} # {timeless[number.end :]}"
     return timeless

@@ -7,13 +7,17 @@ from inference.lexicon import fold_han
 from inference.numerals import Quantity, same_amount
 
 _LOWER_BEFORE = re.compile(
-    r"(?:at least|no (?:less|fewer) than|not (?:less|fewer) than|minimum(?: of)?|more than|over|above|exceed(?:s|ing)?|"
-    r"greater than|upwards of|(?<!not )(?<!no )more than|至少|不少于|不低于|最少|起码|超过|多于|大于|高于|>=?|≥)"
+    r"(?:at least|no (?:less|fewer) than|not (?:less|fewer) than|minimum(?: of)?|more than|"
+    r"over|above|exceed(?:s|ing)?|"
+    r"greater than|upwards of|(?<!not )(?<!no )more than|至少|不少于|不低于|最少|起码|超过|"
+    r"多于|大于|高于|>=?|≥)"
     r"[\s\w]{0,6}$"
 )
 _UPPER_BEFORE = re.compile(
     r"(?:at most|no more than|not more than|maximum(?: of)?|up to|less than|fewer than|under|below|"
-    r"(?:never|not|no|cannot|can't|won't)\s+(?:\w+\s+){0,2}?(?:more than|exceed|above|over)|capped at|limited to|不超过|至多|最多|不多于|不高于|顶多|少于|低于|小于|不到|<=?|≤)[\s\w]{0,6}$"
+    r"(?:never|not|no|cannot|can't|won't)\s+(?:\w+\s+){0,2}?(?:more than|exceed|above|over)|"
+    r"capped at|limited to|不超过|至多|最多|不多于|不高于|顶多|少于|低于|小于|不到|<=?|≤)"
+    r"[\s\w]{0,6}$"
 )
 _LOWER_AFTER = re.compile(
     r"^[\s\w]{0,12}?(?:or more|and more|or above|以上|起跳|at (?:a|the) minimum)"

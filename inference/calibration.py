@@ -16,8 +16,10 @@ import json
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+from itertools import pairwise
 
 from inference.evidence import Evidence
+from inference.wording import listed
 
 BASIS_POINTS = 10_000
 UNIT = 10_000
@@ -88,11 +90,11 @@ def features(cosines: Cosines, evidence: Evidence) -> dict[str, int]:
     }
 
 
-_LINEAR = (
-    "han", "contained", "covered", "core", "core_conflict", "reordered", "numbers_shared",
-    "numbers_conflict", "numbers_one_sided", "asked_missing", "poles_agree", "poles_conflict", "denial", "stance",
-    "antonym", "names_shared", "names_conflict", "length",
-)  # fmt: skip
+_LINEAR = listed(
+    "han contained covered core core_conflict reordered numbers_shared numbers_conflict "
+    "numbers_one_sided asked_missing poles_agree poles_conflict denial stance antonym names_shared "
+    "names_conflict length"
+)
 
 
 def calibration_for(embedder: str) -> Calibration:
@@ -120,7 +122,7 @@ def _curve(milli: int) -> int:
     """The logistic curve, in straight pieces between whole numbers."""
     if milli <= _CURVE[0][0]:
         return 0
-    for (low, low_bp), (high, high_bp) in zip(_CURVE, _CURVE[1:], strict=False):
+    for (low, low_bp), (high, high_bp) in pairwise(_CURVE):
         if milli <= high:
             return low_bp + (high_bp - low_bp) * (milli - low) // (high - low)
     return BASIS_POINTS - 1

@@ -41,7 +41,8 @@ _ALIASES = (
 _NOT_NAMES = frozenset(
     listed(
         "january february march april may june july august september october november december "
-        "monday tuesday wednesday thursday friday saturday sunday yes no true false celsius et est edt pst pdt utc gmt cet qu "
+        "monday tuesday wednesday thursday friday saturday sunday yes no true false celsius "
+        "et est edt pst pdt utc gmt cet qu "
         "fahrenheit i ok mr mrs dr bc ad bce ce am pm however therefore because although"
     )
 )

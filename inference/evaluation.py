@@ -9,11 +9,12 @@ import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
+from itertools import product
 from pathlib import Path
 from typing import Any
 
-from inference.errors import InvalidRequest
 from inference.equivalence import Judge, TextEmbedder
+from inference.errors import InvalidRequest
 
 ACCEPTED_BP = 8_500
 """The default policy's similarity threshold."""
@@ -137,26 +138,24 @@ def plain_cosines_bp(embedder: TextEmbedder, pairs: Sequence[Pair]) -> list[int]
 
 def table(verdicts: Sequence[Verdict], cosines_bp: Sequence[int]) -> str:
     """Accepted shares of the judge beside those of a cosine of at least 0.85, as text."""
-    rows: list[tuple[str, Callable[[Pair], bool]]] = []
-    for relation in ("same", "contradict", "different"):
-        rows.append((relation, lambda p, r=relation: p.relation == r))  # type: ignore[misc]
-        for language in ("en", "zh"):
-            rows.append(
-                (f"  {language}",
-                 lambda p, r=relation, l=language: p.relation == r and p.language.startswith(l)
-                 and p.category != "scene")  # type: ignore[misc]
-            )  # fmt: skip
-        rows.append(
-            ("  scenes", lambda p, r=relation: p.relation == r and p.category == "scene")  # type: ignore[misc]
-        )
     lines = [f"{'accepted as the same':<22}{'pairs':>6}{'cosine ≥ 0.85':>16}{'qnode':>9}"]
-    for name, chosen in rows:
-        at = [n for n, verdict in enumerate(verdicts) if chosen(verdict.pair)]
+    groups = ("", "en", "zh", "scene")
+    for relation, group in product(("same", "contradict", "different"), groups):
+        name = f"  {group}" if group else relation
+        at = [
+            n
+            for n, verdict in enumerate(verdicts)
+            if verdict.pair.relation == relation and group in ("", _group(verdict.pair))
+        ]
         if at:
             plain = 100 * sum(cosines_bp[n] >= ACCEPTED_BP for n in at) / len(at)
             ours = 100 * sum(verdicts[n].same for n in at) / len(at)
             lines.append(f"{name:<22}{len(at):>6}{plain:>14.1f} %{ours:>7.1f} %")
     return "\n".join(lines)
+
+
+def _group(pair: Pair) -> str:
+    return "scene" if pair.category == "scene" else pair.language[:2]
 
 
 def curve(scores: Sequence[int], same: Sequence[bool]) -> list[tuple[float, float]]:
@@ -179,7 +178,7 @@ def roc_svg(verdicts: Sequence[Verdict], cosines_bp: Sequence[int]) -> str:
     """
     same = [bool(verdict.pair.same) for verdict in verdicts]
     ours = [-1 if v.reasons else v.similarity_bp for v in verdicts]
-    judged = [p for p in curve(ours, same)]
+    judged = curve(ours, same)
     cut = [n for n, point in enumerate(judged) if point == (1.0, 1.0)]
     if cut and any(v.reasons for v in verdicts):
         judged = judged[: cut[0]]
@@ -187,51 +186,53 @@ def roc_svg(verdicts: Sequence[Verdict], cosines_bp: Sequence[int]) -> str:
     marks = [
         _share([score >= ACCEPTED_BP for score in scores], same) for scores in (cosines_bp, ours)
     ]
-    size, left, top = 420, 70, 50
-
-    def place(point: tuple[float, float]) -> str:
-        return f"{left + point[0] * size:.1f},{top + (1 - point[1]) * size:.1f}"
-
-    parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{left + size + 30}" '
-        f'height="{top + size + 60}" font-family="sans-serif" font-size="13">',
-        '<rect width="100%" height="100%" fill="#ffffff"/>',
-        f'<text x="{left}" y="26" font-size="16" fill="#1f2430">Same meaning accepted against '
-        "other meaning accepted</text>",
-    ]
-    for step in range(6):
-        share = step / 5
-        x, y = left + share * size, top + (1 - share) * size
-        parts.append(
-            f'<path d="M{x} {top}V{top + size}M{left} {y}H{left + size}" stroke="#e3e6ec"/>'
-        )
-        parts.append(
-            f'<text x="{x}" y="{top + size + 18}" text-anchor="middle" fill="#555b66">{share:.0%}</text>'
-        )
-        parts.append(
-            f'<text x="{left - 8}" y="{y + 4}" text-anchor="end" fill="#555b66">{share:.0%}</text>'
-        )
-    for points, colour, name, mark, height in (
+    parts = _axes()
+    for points, colour, name, mark, row in (
         (plain, "#b4552d", "cosine", marks[0], 1),
         (judged, "#1f5fa8", "qnode", marks[1], 0),
     ):
+        line = " ".join(f"{x:.1f},{y:.1f}" for x, y in map(_place, points))
         parts.append(
-            f'<polyline points="{" ".join(map(place, points))}" fill="none" stroke="{colour}" '
-            'stroke-width="2.5"/>'
+            f'<polyline points="{line}" fill="none" stroke="{colour}" stroke-width="2.5"/>'
         )
-        x, y = place(mark).split(",")
-        parts.append(f'<circle cx="{x}" cy="{y}" r="6" fill="{colour}"/>')
-        row = top + size - 60 + 24 * height
-        parts.append(f'<circle cx="{left + size - 210}" cy="{row - 4}" r="6" fill="{colour}"/>')
-        label = f"{name}: {mark[1]:.0%} right, {mark[0]:.0%} wrong"
+        x, y = _place(mark)
+        parts.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="6" fill="{colour}"/>')
+        height = _TOP + _SIZE - 60 + 24 * row
         parts.append(
-            f'<text x="{left + size - 196}" y="{row}" fill="#1f2430">{escape(label)}</text>'
+            f'<circle cx="{_LEFT + _SIZE - 210}" cy="{height - 4}" r="6" fill="{colour}"/>'
         )
-    parts.append(
-        f'<text x="{left + size / 2}" y="{top + size + 42}" text-anchor="middle" fill="#1f2430">'
-        "pairs of other meaning accepted</text></svg>"
-    )
-    return "\n".join(parts) + "\n"
+        label = escape(f"{name}: {mark[1]:.0%} right, {mark[0]:.0%} wrong")
+        parts.append(f'<text x="{_LEFT + _SIZE - 196}" y="{height}" fill="#1f2430">{label}</text>')
+    return "\n".join([*parts, "</svg>"]) + "\n"
+
+
+_SIZE, _LEFT, _TOP = 420, 70, 50
+
+
+def _place(point: tuple[float, float]) -> tuple[float, float]:
+    return _LEFT + point[0] * _SIZE, _TOP + (1 - point[1]) * _SIZE
+
+
+def _axes() -> list[str]:
+    """The frame of the plot: title, grid and labels."""
+    title = "Same meaning accepted (up) against other meaning accepted (right)"
+    parts = [
+        (
+            f'<svg xmlns="http://www.w3.org/2000/svg" width="{_LEFT + _SIZE + 30}" '
+            f'height="{_TOP + _SIZE + 60}" font-family="sans-serif" font-size="13">'
+        ),
+        '<rect width="100%" height="100%" fill="#ffffff"/>',
+        f'<text x="{_LEFT}" y="28" font-size="14" fill="#1f2430">{title}</text>',
+    ]
+    bottom, right = _TOP + _SIZE, _LEFT + _SIZE
+    for step in range(6):
+        x, y = _place((step / 5, step / 5))
+        path = f"M{x} {_TOP}V{bottom}M{_LEFT} {y}H{right}"
+        parts.append(f'<path d="{path}" stroke="#e3e6ec"/>')
+        grey = f'fill="#555b66">{step / 5:.0%}</text>'
+        parts.append(f'<text x="{x}" y="{bottom + 18}" text-anchor="middle" {grey}')
+        parts.append(f'<text x="{_LEFT - 8}" y="{y + 4}" text-anchor="end" {grey}')
+    return parts
 
 
 def _share(accepted: list[bool], same: list[bool]) -> tuple[float, float]:

@@ -8,13 +8,14 @@ is equal on every node.
 import re
 from dataclasses import dataclass, fields
 from functools import lru_cache
+from itertools import pairwise
 
 from inference.analysis import Analysis, Part
 from inference.entities import capitalised_names
 from inference.guards import side_taken
 from inference.lexicon import fold_han, lemmas, nearby, opposites
 from inference.numerals import Quantity, comparable, same_amount
-from inference.overlap import PERMILLE, coverage
+from inference.overlap import PERMILLE, aligned, coverage
 from inference.replaced import replacement
 
 _COUNT_MAX = 3
@@ -78,7 +79,7 @@ def gather(question: Analysis, a: Analysis, b: Analysis) -> Evidence:
         contained = max(share_x, share_y)
     core, conflict = _core(question.whole, x, y)
     shared, clash, one_sided = _numbers(question.whole, x, y)
-    sides_x, sides_y = x.reading.sides(), y.reading.sides()
+    sides_x, sides_y = x.reading.sides, y.reading.sides
     on_both = sides_x.keys() & sides_y.keys()
     agree = sum(sides_x[axis][0] == sides_y[axis][0] for axis in on_both)
     stances = side_taken(question, a) * side_taken(question, b)
@@ -90,7 +91,7 @@ def gather(question: Analysis, a: Analysis, b: Analysis) -> Evidence:
         covered=min(share_x, share_y),
         core=core,
         core_conflict=conflict,
-        substituted=_substituted(question.whole, a, b),
+        substituted=max((_replaced(x, y) for x, y in aligned(a, b)), default=0),
         replaced=_side_by_side(a, b),
         reordered=_reordered(x, y) * min(share_x, share_y) // PERMILLE,
         numbers_shared=_count(shared),
@@ -172,19 +173,12 @@ def _unmatched(numbers: tuple[Quantity, ...], others: tuple[Quantity, ...]) -> l
     return [n for n in numbers if not any(same_amount(n, other) for other in others)]
 
 
-def _substituted(question: Part, a: Analysis, b: Analysis) -> int:
-    """Over the sentences of the shorter answer: the greatest likeness despite replaced words."""
-    few, many = sorted((a.sentences, b.sentences), key=len)
-    return max((max(_replaced(question, x, y) for y in many) for x in few), default=0)
-
-
 def _side_by_side(a: Analysis, b: Analysis) -> int:
-    few, many = sorted((a.sentences, b.sentences), key=len)
-    found = (replacement(x, y) for x in few for y in many)
+    found = (replacement(x, y) for x, y in aligned(a, b))
     return max((gap.alike for gap in found if gap is not None), default=0)
 
 
-def _replaced(question: Part, x: Part, y: Part) -> int:
+def _replaced(x: Part, y: Part) -> int:
     found_x, total_x = coverage(x, y)
     found_y, total_y = coverage(y, x)
     left_x, left_y = total_x - found_x, total_y - found_y
@@ -195,11 +189,12 @@ def _replaced(question: Part, x: Part, y: Part) -> int:
 
 def _reordered(x: Part, y: Part) -> int:
     """Inverted neighbours among the content words that occur once in both texts."""
-    order = {word: at for at, word in enumerate(y.words) if y.words.count(word) == 1}
-    places = [order[word] for word in x.words if word in order and x.words.count(word) == 1]
+    order = y.places
+    once = x.places
+    places = [order[word] for word in once if word in order]
     if len(places) < 2:
         return 0
-    inverted = sum(first > second for first, second in zip(places, places[1:], strict=False))
+    inverted = sum(first > second for first, second in pairwise(places))
     return PERMILLE * inverted // (len(places) - 1)
 
 

@@ -11,7 +11,8 @@ is a reason does not depend on that order. To add a guard, write the function an
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from functools import lru_cache
 
 from inference.analysis import Analysis, Part, analyse
 from inference.antonyms import Axis
@@ -21,7 +22,14 @@ from inference.entities import capitalised_names, name_mismatch, opening_names
 from inference.lexicon import Relation, concepts, fold_han, opposites, relation
 from inference.moments import Moment, moments_differ
 from inference.numerals import Quantity, comparable, same_amount
-from inference.overlap import PERMILLE, coverage, covered, overlap_permille
+from inference.overlap import (
+    PERMILLE,
+    aligned,
+    best_pairs,
+    coverage,
+    covered,
+    overlap_permille,
+)
 from inference.polarity import denies_by_word
 from inference.quantifiers import quantifiers_differ
 from inference.refusals import standing
@@ -35,9 +43,12 @@ Guard = Callable[[Analysis, Analysis, Analysis], str | None]
 
 _DETAIL_CHARACTERS_MAX = 40
 _CORE_WORDS_MAX = 3
+# Long answers name many things besides what was asked for.
+_NAMED_WORDS_MAX = 60
 _RIVALS = frozenset({Relation.ANTONYM, Relation.SIBLING, Relation.NEAR})
 _ASKS_FOR_ONE = re.compile(
-    r"^\W*(?:which|who|whom|whose|where|in which|to which|what (?!is (?:a|an)\b|are\b|does\b|do\b|happen)"
+    r"^\W*(?:which|who|whom|whose|where|in which|to which|what (?!is (?:a|an)\b|are\b|does\b|"
+    r"do\b|happen)"
     r"(?:\w+ )?\w+)"
 )
 # "Should I …?" and "Is it safe to …?" are answered by words that judge.
@@ -45,8 +56,6 @@ _ASKS_FOR_ADVICE = re.compile(
     r"\b(?:should|advis|recommend|ok(?:ay)? to|good idea|worth|can i|may i|safe|wise)|"
     "应该|建议|适合|可以|值得|安全|要不要|该不该|好吗|合适"
 )
-# Two sentences are about the same thing if they share this much of the shorter one.
-_ALIGNED_PERMILLE = 300
 # Two clauses say the same, but for a negation, if they share this much.
 _SAME_CLAUSE_PERMILLE = 660
 # Nearly one sentence: a word in it was replaced.
@@ -91,7 +100,7 @@ def yes_or_no(question: Analysis, a: Analysis, b: Analysis) -> str | None:
 
 def different_moments(question: Analysis, a: Analysis, b: Analysis) -> str | None:
     """Each answer names a date or time that fits none of the other's."""
-    for x, y in _aligned(a, b):
+    for x, y in aligned(a, b):
         moments_x, moments_y = _moments(x, y), _moments(y, x)
         asked = question.whole.moments
         for kind in (_is_time, _is_weekday, _is_date):
@@ -110,7 +119,7 @@ def different_numbers(question: Analysis, a: Analysis, b: Analysis) -> str | Non
     More numbers on one side only are more detail: "1945" against "2 September 1945". Numbers that
     an answer repeats from the question do not count, unless it has no others ("5 % or 50 %?").
     """
-    for x, y in _aligned(a, b):
+    for x, y in aligned(a, b):
         all_x, all_y = _numbers(a), _numbers(b)
         in_x, in_y = _answered(question, x), _answered(question, y)
         # A bare number answers the question even if the question has it too.
@@ -131,8 +140,8 @@ def opposite_poles(_question: Analysis, a: Analysis, b: Analysis) -> str | None:
     An answer that names both sides of an axis takes none. A comparison whose arguments changed
     places is turned round: "A is larger than B" agrees with "B is smaller than A".
     """
-    for x, y in _aligned(a, b):
-        sides_x, sides_y = x.reading.sides(), y.reading.sides()
+    for x, y in aligned(a, b):
+        sides_x, sides_y = x.reading.sides, y.reading.sides
         for axis in sorted(sides_x.keys() & sides_y.keys()):
             (pole_x, word_x), (pole_y, word_y) = sides_x[axis], sides_y[axis]
             if pole_x == pole_y or (axis.kind == "comparative" and _arguments_swapped(x, y)):
@@ -151,7 +160,7 @@ def opposite_clauses(_question: Analysis, a: Analysis, b: Analysis) -> str | Non
     "Only water is needed, oxygen is not needed" takes both sides as a whole, but not by clauses.
     """
     for x, y in _clause_pairs(a, b):
-        sides_x, sides_y = x.reading.sides(), y.reading.sides()
+        sides_x, sides_y = x.reading.sides, y.reading.sides
         for axis in sorted(sides_x.keys() & sides_y.keys()):
             (pole_x, word_x), (pole_y, word_y) = sides_x[axis], sides_y[axis]
             if pole_x != pole_y and not axis.kind:
@@ -161,7 +170,7 @@ def opposite_clauses(_question: Analysis, a: Analysis, b: Analysis) -> str | Non
 
 def opposite_bounds(_question: Analysis, a: Analysis, b: Analysis) -> str | None:
     """One amount is a lower bound in one answer and an upper bound in the other."""
-    for x, y in _aligned(a, b):
+    for x, y in aligned(a, b):
         if differ := bounds_differ(x, y):
             return f"bound: {_clipped(differ[0])} / {_clipped(differ[1])}"
     return None
@@ -169,7 +178,7 @@ def opposite_bounds(_question: Analysis, a: Analysis, b: Analysis) -> str | None
 
 def replaced_word(_question: Analysis, a: Analysis, b: Analysis) -> str | None:
     """Nearly the same sentence, with a word replaced by one that excludes it."""
-    for x, y in _aligned(a, b):
+    for x, y in aligned(a, b):
         found = replacement(x, y)
         if found is None or x.reading.denies != y.reading.denies:
             continue
@@ -180,7 +189,7 @@ def replaced_word(_question: Analysis, a: Analysis, b: Analysis) -> str | None:
 
 def different_quantifiers(_question: Analysis, a: Analysis, b: Analysis) -> str | None:
     """None against some, some against all, of the same thing."""
-    for x, y in _aligned(a, b):
+    for x, y in aligned(a, b):
         if differ := quantifiers_differ(x, y):
             return f"quantifier: {_clipped(differ[0])} / {_clipped(differ[1])}"
     return None
@@ -188,7 +197,7 @@ def different_quantifiers(_question: Analysis, a: Analysis, b: Analysis) -> str 
 
 def opposite_order(_question: Analysis, a: Analysis, b: Analysis) -> str | None:
     """The same two acts, one before the other and the other way round."""
-    for x, y in _aligned(a, b):
+    for x, y in aligned(a, b):
         if order_differs(x.text, y.text):
             return f"order: {_clipped(x.text)} / {_clipped(y.text)}"
     return None
@@ -223,7 +232,7 @@ def other_choice(question: Analysis, a: Analysis, b: Analysis) -> str | None:
 
 def antonyms(_question: Analysis, a: Analysis, b: Analysis) -> str | None:
     """Nearly the same words, but one of them is replaced by its antonym."""
-    for x, y in _aligned(a, b):
+    for x, y in aligned(a, b):
         if overlap_permille(x, y) < _ALIKE_PERMILLE or x.reading.denies != y.reading.denies:
             continue
         opposed_x = [w for w in x.words if not covered(w, y) and _opposed(w, y)]
@@ -250,7 +259,7 @@ def negation(_question: Analysis, a: Analysis, b: Analysis) -> str | None:
 
 def swapped_roles(_question: Analysis, a: Analysis, b: Analysis) -> str | None:
     """Who did it to whom: the same names in the same act, with their places changed."""
-    for x, y in _aligned(a, b):
+    for x, y in aligned(a, b):
         if swapped := roles_swapped(x, y):
             return f"roles: {_clipped(swapped[0])} / {_clipped(swapped[1])}"
     return None
@@ -258,6 +267,8 @@ def swapped_roles(_question: Analysis, a: Analysis, b: Analysis) -> str | None:
 
 def different_names(question: Analysis, a: Analysis, b: Analysis) -> str | None:
     """Each short answer names something that neither the other one nor the question names."""
+    if max(len(a.whole.ordered), len(b.whole.ordered)) > _NAMED_WORDS_MAX:
+        return None
     mismatch = name_mismatch(question.whole.text, a.whole.text, b.whole.text)
     if mismatch is None:
         return None
@@ -284,6 +295,7 @@ GUARDS: tuple[Guard, ...] = (
 )
 
 
+@lru_cache(maxsize=4_096)
 def side_taken(question: Analysis, answer: Analysis) -> int:
     """1 for affirming the question, -1 for denying it, 0 for neither or unknown.
 
@@ -294,11 +306,11 @@ def side_taken(question: Analysis, answer: Analysis) -> int:
     if stance:
         return stance
     asked, first = question.whole, answer.sentences[0]
-    if not asked.words and not asked.han or asked.reading.denies:
+    if not (asked.words or asked.han) or asked.reading.denies:
         return 0
-    sides = asked.reading.sides()
+    sides = asked.reading.sides
     for clause in first.clauses:
-        own = clause.reading.sides()
+        own = clause.reading.sides
         for axis in sorted(sides.keys() & own.keys(), key=lambda axis: (not axis.kind, axis)):
             if axis.kind in ("", "valence"):
                 side = 1 if sides[axis][0] == own[axis][0] else -1
@@ -316,7 +328,7 @@ def side_taken(question: Analysis, answer: Analysis) -> int:
 
 def _judgement(part: Part) -> int:
     """1 if a part judges well ("safe", "advisable"), -1 if badly, 0 if it does neither or both."""
-    poles = {side[0] for axis, side in part.reading.sides().items() if axis.kind == "valence"}
+    poles = {side[0] for axis, side in part.reading.sides.items() if axis.kind == "valence"}
     return poles.pop() if len(poles) == 1 else 0
 
 
@@ -329,32 +341,16 @@ def _core(question: Part, answer: Part) -> list[str]:
     ]
 
 
-def _aligned(a: Analysis, b: Analysis) -> Iterator[tuple[Part, Part]]:
-    """Pairs of sentences about the same thing; the whole texts, if both are one sentence."""
-    if len(a.sentences) == len(b.sentences) == 1:
-        yield a.whole, b.whole
-        return
-    yield from _best_pairs(a.sentences, b.sentences, _ALIGNED_PERMILLE)
-
-
-def _clause_pairs(a: Analysis, b: Analysis) -> Iterator[tuple[Part, Part]]:
-    for x, y in _aligned(a, b):
+@lru_cache(maxsize=16_384)
+def _clause_pairs(a: Analysis, b: Analysis) -> tuple[tuple[Part, Part], ...]:
+    """Clauses of aligned sentences that say nearly the same, negation apart."""
+    found: list[tuple[Part, Part]] = []
+    for x, y in aligned(a, b):
         if len(x.clauses) == len(y.clauses) == 1:
-            yield x, y
+            found.append((x, y))
         else:
-            yield from _best_pairs(x.clauses, y.clauses, _SAME_CLAUSE_PERMILLE)
-
-
-def _best_pairs(
-    xs: tuple[Part, ...], ys: tuple[Part, ...], floor: int
-) -> Iterator[tuple[Part, Part]]:
-    """Pairs in which each is the other's best match, with at least ``floor`` in common."""
-    table = [[overlap_permille(x, y) for y in ys] for x in xs]
-    for i, row in enumerate(table):
-        j = max(range(len(row)), key=lambda j: (row[j], -j))
-        column = [other[j] for other in table]
-        if row[j] >= floor and row[j] == max(column):
-            yield xs[i], ys[j]
+            found += best_pairs(x.clauses, y.clauses, _SAME_CLAUSE_PERMILLE)
+    return tuple(found)
 
 
 def _is_bare(answer: Analysis) -> bool:

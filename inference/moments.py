@@ -36,10 +36,14 @@ _DATE_PATTERNS = tuple(
         rf"(?<![\d.])(?P<y>\d{{4}})\s*[-/.]\s*(?P<m>1[0-2]|0?[1-9])\s*[-/.]\s*{_DAY.format('d')}(?!\d)",
         rf"(?:(?P<y>{_HAN_YEAR})\s*年\s*)?(?P<m>{_HAN_NUMBER})\s*月\s*(?P<d>{_HAN_NUMBER})\s*[日号號]",
         rf"(?P<y>{_HAN_YEAR})\s*年\s*(?P<m>{_HAN_NUMBER})\s*月",
-        rf"\b{_DAY.format('d')}(?:st|nd|rd|th)?\s+(?:of\s+)?(?P<name>{_MONTH_NAMES})\b\.?"
-        r"(?:,?\s+(?P<y>\d{4})\b)?",
-        rf"\b(?P<name>{_MONTH_NAMES})\b\.?\s+{_DAY.format('d')}(?:st|nd|rd|th)?\b(?!\s*(?:%|:|\d))"
-        r"(?:,?\s+(?P<y>\d{4})\b)?",
+        (
+            rf"\b{_DAY.format('d')}(?:st|nd|rd|th)?\s+(?:of\s+)?(?P<name>{_MONTH_NAMES})\b\.?"
+            r"(?:,?\s+(?P<y>\d{4})\b)?"
+        ),
+        (
+            rf"\b(?P<name>{_MONTH_NAMES})\b\.?\s+{_DAY.format('d')}(?:st|nd|rd|th)?\b(?!\s*(?:%|:|\d))"
+            r"(?:,?\s+(?P<y>\d{4})\b)?"
+        ),
         rf"\b(?P<name>{_MONTH_NAMES})\b\.?,?\s+(?P<y>(?:1[5-9]|20)\d\d)\b",
         rf"(?<![\d./-])(?P<m>1[0-2]|0?[1-9])/{_DAY.format('d')}(?![\d/])(?=\s*(?:\d{{1,2}}:|日|號|号|[（(]))",
     )

@@ -1,7 +1,7 @@
 """A second opinion by a model that judges entailment; optional.
 
-Two answers mean the same if each follows from the other (bidirectional entailment, Farquhar, Kossen,
-Kuhn and Gal, Nature 2024). A cross-encoder reads both answers at once, so it sees what embeddings
+Two answers mean the same if each follows from the other (bidirectional entailment: Farquhar,
+Kossen, Kuhn and Gal, Nature 2024). A cross-encoder reads both answers at once, so it sees what embeddings
 and word lists miss; it costs a pass for each direction of each pair, which wants a GPU.
 
 Its verdicts are floats and differ a little between devices, so they never set a flag, which must be

@@ -7,7 +7,7 @@ alone: "one of them", "一個", "十分", "CO2". Values are fractions, never flo
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 
 from inference.units import (
@@ -38,6 +38,11 @@ class Quantity:
     surface: str
     start: int
     end: int
+    base: Fraction = field(init=False, compare=False, repr=False)
+    """The value in the base unit of its dimension."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "base", self.value * self.unit.factor + self.unit.offset)
 
 
 _SMALL = {
@@ -195,14 +200,15 @@ def without_quantities(text: str) -> str:
 
 def same_amount(a: Quantity, b: Quantity) -> bool:
     """Whether two quantities say the same: converted, rounded or hedged as they are written."""
+    if a.unit is b.unit and a.value == b.value:
+        return True
     if not comparable(a, b) or (
         a.unit.dimension == b.unit.dimension == "money" and a.unit != b.unit
     ):
         return False
     x, y = a.value, b.value
     if a.unit != PLAIN != b.unit:
-        x = x * a.unit.factor + a.unit.offset
-        y = y * b.unit.factor + b.unit.offset
+        x, y = a.base, b.base
     if x == y:
         return True
     decimals = min(a.decimals, b.decimals)

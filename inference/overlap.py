@@ -1,9 +1,14 @@
 """How much of one text occurs in another, by words, synonyms and characters; pure integers."""
 
-from inference.analysis import Part
+from collections.abc import Iterator
+from functools import lru_cache
+
+from inference.analysis import Analysis, Part
 from inference.lexicon import concepts, nearby
 
 PERMILLE = 1000
+ALIGNED_PERMILLE = 300
+"""Two sentences are about the same thing if they share this much of the shorter one."""
 
 
 def covered(word: str, part: Part) -> bool:
@@ -30,6 +35,35 @@ def coverage(a: Part, b: Part) -> tuple[int, int]:
     return found, total
 
 
+def likeness_permille(a: Part, b: Part) -> int:
+    """About the share of the shorter text's words that the other one has, synonyms apart."""
+    fewer = min(a.mask.bit_count(), b.mask.bit_count())
+    return PERMILLE * (a.mask & b.mask).bit_count() // fewer if fewer else 0
+
+
+@lru_cache(maxsize=16_384)
+def aligned(a: Analysis, b: Analysis) -> tuple[tuple[Part, Part], ...]:
+    """Pairs of sentences about the same thing; the whole texts, if both are one sentence."""
+    if len(a.sentences) == len(b.sentences) == 1:
+        return ((a.whole, b.whole),)
+    return tuple(best_pairs(a.sentences, b.sentences, ALIGNED_PERMILLE))
+
+
+def best_pairs(
+    xs: tuple[Part, ...], ys: tuple[Part, ...], floor: int
+) -> Iterator[tuple[Part, Part]]:
+    """Pairs in which each is the other's best match, with at least ``floor`` in common."""
+    table = [[likeness_permille(x, y) for y in ys] for x in xs]
+    columns = [max(column) for column in zip(*table, strict=True)]
+    for x, row in zip(xs, table, strict=True):
+        best = max(row)
+        if best >= floor:
+            j = row.index(best)
+            if best == columns[j]:
+                yield x, ys[j]
+
+
+@lru_cache(maxsize=16_384)
 def overlap_permille(a: Part, b: Part) -> int:
     """Share of the shorter text that occurs in the other one; 0 if either has no content."""
     found_a, total_a = coverage(a, b)

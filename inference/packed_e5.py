@@ -9,6 +9,7 @@ compiled for one Python and one kind of processor.
 
 import struct
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -51,9 +52,8 @@ def convert(source: Path, directory: Path) -> None:
     Raises DamagedPackage if the file has another form, OSError if it cannot be written.
     """
     with quiet_libraries():
-        import torch
         from sentence_transformers import SentenceTransformer
-        from sentence_transformers import models as modules
+        from sentence_transformers.sentence_transformer import modules
         from transformers import BertConfig, BertModel
 
         data = source.read_bytes()
@@ -99,7 +99,8 @@ def convert(source: Path, directory: Path) -> None:
         model = BertModel(config, add_pooling_layer=False)
         model.load_state_dict(state)
         plain = directory / "transformer"
-        model.to(torch.float16).save_pretrained(plain)
+        halved: Any = model
+        halved.half().save_pretrained(plain)
         tokenizer.save_pretrained(plain)
         words = modules.Transformer(
             str(plain), max_seq_length=positions, model_args={"add_pooling_layer": False}
@@ -110,7 +111,7 @@ def convert(source: Path, directory: Path) -> None:
             default_prompt_name="similarity",
             device="cpu",
         )
-        whole.to(torch.float16)
+        whole.half()
         whole.save(str(directory))
     for path in plain.iterdir():
         path.unlink()
@@ -128,7 +129,7 @@ def _tokenizer(cursor: _Cursor) -> Any:
     scores = cursor.read(f"{count}f")
     blob = cursor.data[cursor.at : cursor.at + blob_bytes]
     cursor.at += blob_bytes
-    pieces = [blob[a:b].decode() for a, b in zip(offsets, offsets[1:], strict=False)]
+    pieces = [blob[a:b].decode() for a, b in pairwise(offsets)]
     tokenizer = Tokenizer(
         models.Unigram(list(zip(pieces, map(float, scores), strict=True)), unk_id=unknown)
     )
@@ -143,7 +144,8 @@ def _tokenizer(cursor: _Cursor) -> Any:
     # A table of normalisations follows; NFKC does the same for all but rare characters.
     _entries, table_bytes = cursor.read("iI")
     cursor.at += table_bytes
-    return PreTrainedTokenizerFast(
+    make: Any = PreTrainedTokenizerFast
+    return make(
         tokenizer_object=tokenizer,
         bos_token=pieces[begin],
         eos_token=pieces[end],

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 from inference.antonyms import Axis, Pole, PoleWord, english_poles, han_poles, join_phrases
 from inference.lexicon import fold_han
@@ -59,7 +59,8 @@ _STANCE = re.compile(
     r"couldn't|wouldn't|didn't|(?:is|are|can|does|do|will|was|were|has|have|should|could|would|"
     r"did) not)(?=\s*(?:[.,;:!]|$))|"
     r"(?:it|that|this)(?:'s| is| seems| looks| appears) (?:very |highly |rather |quite |most )?"
-    r"(?:unlikely|doubtful|improbable|impossible|untrue|false|incorrect|not (?:likely|possible|true|"
+    r"(?:unlikely|doubtful|improbable|impossible|untrue|false|incorrect|not (?:likely|"
+    r"possible|true|"
     r"the case|correct)))\b|"
     r"(?P<yes>yes|yeah|yep|yup|correct|true|certainly|absolutely|definitely|indeed|of course|right|"
     r"sure|exactly|affirmative|probably(?: yes| so)?(?=\s*(?:[.,;:!]|$))|i think so|i believe so|"
@@ -83,7 +84,7 @@ _HAN_STANCE = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Reading:
     """How a text takes sides.
 
@@ -102,6 +103,7 @@ class Reading:
         """Whether the statement is negative; two negations cancel out."""
         return self.denials % 2 == 1
 
+    @cached_property
     def sides(self) -> dict[Axis, tuple[int, str]]:
         """The axes on which the text takes exactly one side, with the word that does."""
         taken: dict[Axis, tuple[int, str]] = {}

@@ -39,10 +39,13 @@ _HAN = (
 )
 _HAN_QUANTIFIER = re.compile("|".join(f"(?P<q{n}>{words})" for n, words in _HAN))
 _OPENS_ONLY = re.compile(r"\W*(?:only|nobody|no one|none|just|只有|仅|没有人|无人)")
-_OPENS_ANY = re.compile(r"\W*(?:any(?:one|body)|every(?:one|body)|all|任何人|人人|所有人|每个人|大家)")
+_OPENS_ANY = re.compile(
+    r"\W*(?:any(?:one|body)|every(?:one|body)|all|任何人|人人|所有人|每个人|大家)"
+)
 _ONLY = re.compile(r"\bonly (?:to |for |on |in |by )?(?:the )?(\w+)|\b(\w+) only\b")
 _EXCEPT = re.compile(
-    r"\b(?:except(?: for)?|excluding|other than|apart from|(?:all|every\w*)(?: \w+)? but) (?:the )?(\w+)"
+    r"\b(?:except(?: for)?|excluding|other than|apart from|(?:all|"
+    r"every\w*)(?: \w+)? but) (?:the )?(\w+)"
 )
 _NEGATED = re.compile(r"(?:not|n't|never|并非|不是|非)\s*$")
 _TOKEN = re.compile(r"[a-z0-9#]+(?:['-][a-z]+)*|[,;:.!?]")

@@ -1,13 +1,15 @@
 """Answers that are none: refusals, ignorance, talk about instructions; pure."""
 
 import re
+from functools import lru_cache
 
 from inference.analysis import Analysis
 from inference.lexicon import fold_han
 
 _REFUSES = re.compile(
     r"\b(?:i(?:'m| am) (?:sorry|unable|not able|afraid)|i (?:cannot|can't|can not|won't|will not|"
-    r"am not (?:able|allowed)|must decline|have to decline)(?: \w+)? (?:\w+ )?(?:answer|help|assist|"
+    r"am not (?:able|allowed)|must decline|have to decline)(?: \w+)? (?:\w+ )?(?:answer|help|"
+    r"assist|"
     r"provide|comply|do that|discuss|share|give|offer|say|fulfil|fulfill|respond|access)|"
     r"(?:can't|cannot|unable to) (?:help|assist)(?: you)? with (?:that|this)|"
     r"as an? (?:ai|language model)|against my (?:guidelines|policy|programming))\b|"
@@ -15,14 +17,18 @@ _REFUSES = re.compile(
     "身为(?:一个)?(?:ai|人工智能|语言模型)|作为(?:一个)?(?:ai|人工智能|语言模型)"
 )
 _KNOWS_NOTHING = re.compile(
-    r"^\W*(?:sorry,? )?(?:i (?:really )?(?:do not|don't) (?:actually )?(?:know|have (?:enough|any|that|"
-    r"access|real-time|current))|i have no (?:idea|information)|i(?:'m| am) not (?:sure|certain)\W*$|"
-    r"no idea\b|(?:it is |that is |it's |that's )?(?:unknown|unclear|impossible to (?:say|tell))\W*$|"
+    r"^\W*(?:sorry,? )?(?:i (?:really )?(?:do not|don't) (?:actually )?(?:know|"
+    r"have (?:enough|any|that|"
+    r"access|real-time|current))|i have no (?:idea|information)|i(?:'m| am) not (?:sure|"
+    r"certain)\W*$|"
+    r"no idea\b|(?:it is |that is |it's |that's )?(?:unknown|unclear|impossible to (?:say|"
+    r"tell))\W*$|"
     r"(?:there is|there's) no (?:information|way to know))|"
     "^\\W*(?:我)?(?:不知道|不清楚|不确定|没有相关(?:资料|信息|资讯)|无法(?:得知|确定|判断)|查无)"
 )
 _INJECTED = re.compile(
-    r"\b(?:ignore|disregard|forget|override) (?:all |any |the |your |every )*(?:previous|prior|above|"
+    r"\b(?:ignore|disregard|forget|override) (?:all |any |the |your |every )*(?:previous|"
+    r"prior|above|"
     r"earlier|preceding|system)? ?(?:instructions?|prompts?|rules?|messages?)|"
     r"\byou are now\b|\bsystem prompt\b|\bnew instructions?:|\bdeveloper mode\b|\bjailbreak|"
     r"<\|?\w+\|?>|\[/?inst\]|"
@@ -36,6 +42,7 @@ def injections(text: Analysis) -> tuple[str, ...]:
     return tuple(match[0] for match in _INJECTED.finditer(fold_han(text.whole.plain)))
 
 
+@lru_cache(maxsize=4_096)
 def standing(answer: Analysis) -> str:
     """``answer``, or what the text does instead: ``refuses``, ``knows nothing``, ``injected``."""
     plain = fold_han(answer.whole.plain)

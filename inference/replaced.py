@@ -27,8 +27,10 @@ _TURNING = tuple(
         "always|never and|or more|less i|you he|she his|her him|her can|cannot must|may "
         "should|could only|also first|last 前|后 上|下 左|右 内|外 进|出 来|去 大|小 多|少 高|低 "
         "长|短 快|慢 强|弱 好|坏 新|旧 男|女 早|晚 开|关 升|降 涨|跌 买|卖 增|减 是|否 有|无 要|别 "
-        "不|很 可|勿 须|勿 能|难 热|冷 真|假 胜|败 赢|输 正|负 加|减 收|付 借|还 东|西 南|北 古|今 生|死 "
-        "日|夜 主|客 公|私 轻|重 深|浅 远|近 亲|疏 始|终 得|失 利|害 吉|凶 善|恶 优|劣 美|丑 贫|富 奇|偶 "
+        "不|很 可|勿 须|勿 能|难 热|冷 真|假 胜|败 赢|输 正|负 加|减 收|付 借|还 东|西 南|"
+        "北 古|今 生|死 "
+        "日|夜 主|客 公|私 轻|重 深|浅 远|近 亲|疏 始|终 得|失 利|害 吉|凶 善|恶 优|劣 美|"
+        "丑 贫|富 奇|偶 "
         "阴|阳 天|地 问|答 攻|守 进|退 存|取 首|末 先|后 全|部"
     )
 )
@@ -36,7 +38,8 @@ _TURNING_WORDS = frozenset().union(*_TURNING)
 
 
 class Replacement(NamedTuple):
-    """``alike`` is how alike the sentences are; ``turns`` whether the fillings exclude each other."""
+    """``alike`` is how alike the sentences are; ``turns`` whether the fillings exclude each "
+    "other."""
 
     alike: int
     ours: str
@@ -67,7 +70,9 @@ def replacement(a: Part, b: Part) -> Replacement | None:
     for ours, theirs in gaps:
         # "… the Sun, less the Moon" against "… the Moon, less the Sun".
         if (theirs, ours) in gaps and any(map(_meaningful, ours)) and any(map(_meaningful, theirs)):
-            return Replacement(max(alike, _CROSSED_PERMILLE), *map(" ".join, (ours, theirs)), True)
+            return Replacement(
+                max(alike, _CROSSED_PERMILLE), " ".join(ours), " ".join(theirs), True
+            )
     names = _names(a.text), _names(b.text)
     for ours, theirs in gaps:
         verdict = _fillings(ours, theirs)

@@ -53,13 +53,16 @@ _HAN_ACTS = (
 )
 _HAN_DOERS = {"买方": 0, "买家": 0, "收购方": 0, "出借人": 1, "汇款人": 1, "寄件人": 1, "发送者": 1,
               "赢家": 2, "胜者": 2, "冠军": 2, "原因": 3}  # fmt: skip
-_HAN_UNDERGOERS = {"卖方": 0, "卖家": 0, "被收购方": 0, "借款人": 1, "收款人": 1, "收件人": 1, "接收者": 1,
+_HAN_UNDERGOERS = {"卖方": 0, "卖家": 0, "被收购方": 0, "借款人": 1, "收款人": 1, "收件人": 1,
+                   "接收者": 1,
                    "输家": 2, "败者": 2, "亚军": 2, "结果": 3}  # fmt: skip
 
 
-_HAN_ABOVE = {"老师": 4, "师父": 4, "父亲": 7, "爸爸": 7, "母亲": 7, "妈妈": 7, "母公司": 6, "老板": 8,
+_HAN_ABOVE = {"老师": 4, "师父": 4, "父亲": 7, "爸爸": 7, "母亲": 7, "妈妈": 7, "母公司": 6,
+              "老板": 8,
               "主管": 8, "上司": 8, "作者": 9, "创办人": 9, "前身": 10, "原因": 3}  # fmt: skip
-_HAN_BELOW = {"学生": 4, "徒弟": 4, "儿子": 7, "女儿": 7, "子公司": 6, "员工": 8, "下属": 8, "部下": 8,
+_HAN_BELOW = {"学生": 4, "徒弟": 4, "儿子": 7, "女儿": 7, "子公司": 6, "员工": 8,
+              "下属": 8, "部下": 8,
               "作品": 9, "后继者": 10, "结果": 3}  # fmt: skip
 
 
@@ -72,7 +75,8 @@ class _Doer(NamedTuple):
 
 
 def roles_swapped(a: Part, b: Part) -> tuple[str, str] | None:
-    """The doers in the two texts, if the same party does it in one and undergoes it in the other."""
+    """The doers in the two texts, if the same party does it in one and undergoes it in the "
+    "other."""
     for x in _parties(a):
         for y in _parties(b):
             if x.family == y.family and x.sign != y.sign and _same_party(x.party, y.party):
@@ -181,10 +185,10 @@ def _han(folded: str) -> Iterator[_Doer]:
                 yield from _pair(1, _tail(second), _head(first), 1)
             else:
                 yield from _pair(family, _tail(before), _head(after), sign)
-        if match := _HAN_KIN.search(clause):
-            above = 1 if match[3] in _HAN_ABOVE else -1
-            group = _HAN_ABOVE.get(match[3], _HAN_BELOW.get(match[3], 0))
-            yield from _pair(group, match[1], match[2], above)
+        if kin := _HAN_KIN.search(clause):
+            above = 1 if kin[3] in _HAN_ABOVE else -1
+            group = _HAN_ABOVE.get(kin[3], _HAN_BELOW.get(kin[3], 0))
+            yield from _pair(group, kin[1], kin[2], above)
         for match in _HAN_ROLE.finditer(clause):
             role, party = match[1], match[2]
             if role in _HAN_DOERS:

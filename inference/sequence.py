@@ -11,7 +11,8 @@ from inference.lexicon import fold_han
 from inference.wording import content_terms, normalise
 
 _THEN = re.compile(
-    r"\b(?:and then|then|afterwards|after that|and only then|only then|followed by|subsequently|next)\b|"
+    r"\b(?:and then|then|afterwards|after that|and only then|only then|followed by|"
+    r"subsequently|next)\b|"
     r"(?:然后|接着|随后|之后)(?:才能|才可以|再|才)?|再|才能|才可以"
 )
 _AFTER = re.compile(r"\b(?:only )?(?:after|once|as soon as|following)\b")

@@ -1,4 +1,4 @@
-"""Is an agreed answer any good? Scores, format checks and advice; prompts looked at for attacks; pure.
+"""Is an agreed answer any good? Scores, format checks, advice; what a prompt contains; pure.
 
 Agreement says that the nodes said the same, not that it helps: four nodes may agree on nothing.
 ``validate`` looks at one answer and returns scores of 0 to 10,000 basis points:
@@ -7,9 +7,9 @@ Agreement says that the nodes said the same, not that it helps: four nodes may a
 - *relevance*: is it about the question? (not an echo of it, shares its words, has what was asked)
 - *consistency*: does it contradict itself, or the other answers of its cluster?
 
-The answer is valid if the three together reach 7,000 (``overall_bp``) and nothing fatal was found. What was
-found comes with advice. Nothing is changed: neither here nor in ``inspect_prompt``, which reports
-what a prompt contains; what the model then reads is made by ``prompting.sanitise``.
+The answer is valid if the three together reach 7,000 (``overall_bp``) and nothing fatal was found.
+What was found comes with advice. Nothing is changed: neither here nor in ``inspect_prompt``, which
+reports what a prompt contains; what the model then reads is made by ``prompting.sanitise``.
 """
 
 import json
@@ -86,7 +86,8 @@ _WANTS_LIST = re.compile(
 )
 _WANTS_WORD = re.compile(r"\b(?:one|a single) word\b|一個詞|一个词|單詞|单词")
 _WANTS_NUMBER = re.compile(
-    r"\bhow (?:many|much|long|far|old|tall|high|heavy|fast|often)\b|\bwhat (?:percentage|year|number)\b|"
+    r"\bhow (?:many|much|long|far|old|tall|high|heavy|fast|often)\b|\bwhat (?:percentage|"
+    r"year|number)\b|"
     "多少|幾[個天年月人次元公歲]|几[个天年月人次元公岁]|多久|多長|多长|哪一年"
 )
 _WANTS_STANCE = re.compile(

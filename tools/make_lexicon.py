@@ -22,10 +22,31 @@ _SENSES_MAX = {"n": 4, "v": 5, "a": 4, "r": 3}
 
 
 def main(folder: Path) -> None:
+    antonyms, hypernyms, heads = _relations(folder)
     tagged = {
         line.split("%")[0]
         for line in (folder / "cntlist.rev").read_text(encoding="ascii").splitlines()
     }
+    pairs = _spelled_out(folder, antonyms)
+    kept = {word for word in tagged if word.isalpha()} | {w for pair in pairs for w in pair[:2]}
+    senses: dict[str, list[str]] = defaultdict(list)
+    for name, part in _PARTS.items():
+        for line in (folder / f"index.{name}").read_text(encoding="ascii").splitlines():
+            fields = line.split()
+            if line.startswith(" ") or fields[0] not in kept:
+                continue
+            count = int(fields[2])
+            offsets = fields[-count:][: _SENSES_MAX[part]]
+            senses[fields[0]] += [part + offset for offset in offsets]
+    used = {sense for found in senses.values() for sense in found}
+    numbers = {sense: f"{sense[0]}{n:x}" for n, sense in enumerate(sorted(used))}
+    _print(folder, kept, senses, numbers, (hypernyms, heads), pairs)
+
+
+def _relations(
+    folder: Path,
+) -> tuple[set[tuple[str, str, str]], dict[str, str], dict[str, str]]:
+    """Antonyms as (word, place of the other word, part of speech), hypernyms, adjective heads."""
     antonyms: set[tuple[str, str, str]] = set()
     hypernyms: dict[str, str] = {}
     heads: dict[str, str] = {}
@@ -40,6 +61,10 @@ def main(folder: Path) -> None:
                     hypernyms.setdefault(here, there)
                 elif symbol == "&":
                     heads.setdefault(here, there)
+    return antonyms, hypernyms, heads
+
+
+def _spelled_out(folder: Path, antonyms: set[tuple[str, str, str]]) -> set[tuple[str, str, str]]:
     spelled = {
         part + offset: words
         for name, part in _PARTS.items()
@@ -52,25 +77,24 @@ def main(folder: Path) -> None:
         if "_" not in other:
             first, second = sorted((word, other))
             pairs.add((first, second, part))
-    kept = {word for word in tagged if word.isalpha()} | {w for pair in pairs for w in pair[:2]}
-    senses: dict[str, list[str]] = defaultdict(list)
-    for name, part in _PARTS.items():
-        for line in (folder / f"index.{name}").read_text(encoding="ascii").splitlines():
-            fields = line.split()
-            if line.startswith(" ") or fields[0] not in kept:
-                continue
-            count = int(fields[2])
-            offsets = fields[-count:][: _SENSES_MAX[part]]
-            senses[fields[0]] += [part + offset for offset in offsets]
-    used = {sense for found in senses.values() for sense in found}
-    numbers = {sense: f"{sense[0]}{n:x}" for n, sense in enumerate(sorted(used))}
+    return pairs
+
+
+def _print(
+    folder: Path,
+    kept: set[str],
+    senses: dict[str, list[str]],
+    numbers: dict[str, str],
+    tables: tuple[dict[str, str], dict[str, str]],
+    pairs: set[tuple[str, str, str]],
+) -> None:
     print("# From WordNet 3.0, Copyright 2006 by Princeton University; see wordnet-LICENSE.txt.")
     for word in sorted(senses):
         print("w", word, *(numbers[sense] for sense in senses[word]))
-    for mark, table in (("h", hypernyms), ("s", heads)):
+    for mark, table in zip("hs", tables, strict=True):
         for source in sorted(table):
             # A hypernym that no word of the table names still makes its hyponyms siblings.
-            if source in used:
+            if source in numbers:
                 print(mark, numbers[source], numbers.get(table[source], table[source]))
     for first, second, part in sorted(pairs):
         print("a", first, second, part)
@@ -95,8 +119,14 @@ def _synsets(
         pointers = []
         for n in range(int(fields[at])):
             symbol, target, part, places = fields[at + 1 + 4 * n : at + 5 + 4 * n]
-            pointers.append((symbol, target, part, int(places[:2], 16), int(places[2:], 16)))
+            pointers.append((symbol, target, part, *_places(places)))
         yield fields[0], words, pointers
+
+
+def _places(field: str) -> tuple[int, int]:
+    """Numbers of the source word and the target word, two hexadecimal digits each."""
+    source, target = bytes.fromhex(field)
+    return source, target
 
 
 if __name__ == "__main__":
