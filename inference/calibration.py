@@ -91,7 +91,7 @@ def features(cosines: Cosines, evidence: Evidence) -> dict[str, int]:
 
 
 _LINEAR = listed(
-    "han contained covered core core_conflict reordered numbers_shared numbers_conflict "
+    "han contained covered subset core core_conflict reordered numbers_shared numbers_conflict "
     "numbers_one_sided asked_missing poles_agree poles_conflict denial stance antonym names_shared "
     "names_conflict length"
 )

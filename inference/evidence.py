@@ -36,6 +36,8 @@ class Evidence:
     """Share of the answer with fewer words that occurs in the other."""
     covered: int
     """Share of the less covered answer that occurs in the other."""
+    subset: int
+    """``covered``, if one answer has nothing that the other one lacks."""
     core: int
     """``contained`` of what the answers add to the question; 500 if one adds nothing."""
     core_conflict: int
@@ -89,6 +91,7 @@ def gather(question: Analysis, a: Analysis, b: Analysis) -> Evidence:
         han=PERMILLE if x.han or y.han else 0,
         contained=contained,
         covered=min(share_x, share_y),
+        subset=min(share_x, share_y) if max(share_x, share_y) == PERMILLE else 0,
         core=core,
         core_conflict=conflict,
         substituted=max((_replaced(x, y) for x, y in aligned(a, b)), default=0),

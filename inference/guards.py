@@ -15,7 +15,7 @@ from collections.abc import Callable
 from functools import lru_cache
 
 from inference.analysis import Analysis, Part, analyse
-from inference.antonyms import Axis
+from inference.antonyms import Axis, english_poles
 from inference.bounds import bounds_differ
 from inference.choices import choices_differ
 from inference.entities import capitalised_names, name_mismatch, opening_names
@@ -47,8 +47,8 @@ _CORE_WORDS_MAX = 3
 _NAMED_WORDS_MAX = 60
 _RIVALS = frozenset({Relation.ANTONYM, Relation.SIBLING, Relation.NEAR})
 _ASKS_FOR_ONE = re.compile(
-    r"^\W*(?:which|who|whom|whose|where|in which|to which|what (?!is (?:a|an)\b|are\b|does\b|"
-    r"do\b|happen)"
+    r"^\W*(?:which|who|whom|whose|where|in which|to which|what "
+    r"(?!is (?:a|an)\b|(?:are|does|do|did|will|would|can|could|should|has|have)\b|happen)"
     r"(?:\w+ )?\w+)"
 )
 # "Should I …?" and "Is it safe to …?" are answered by words that judge.
@@ -183,7 +183,8 @@ def replaced_word(_question: Analysis, a: Analysis, b: Analysis) -> str | None:
         if found is None or x.reading.denies != y.reading.denies:
             continue
         if found.turns and found.alike >= _ALIKE_PERMILLE:
-            return f"replaced: {_clipped(found.ours)} / {_clipped(found.theirs)}"
+            code = "entity" if found.named else "replaced"
+            return f"{code}: {_clipped(found.ours)} / {_clipped(found.theirs)}"
     return None
 
 
@@ -287,11 +288,11 @@ GUARDS: tuple[Guard, ...] = (
     different_quantifiers,
     negation,
     antonyms,
-    replaced_word,
     opposite_order,
     swapped_roles,
     different_names,
     different_cores,
+    replaced_word,
 )
 
 
@@ -397,6 +398,8 @@ def _is_date(moment: Moment) -> bool:
 
 
 def _opposed(word: str, part: Part) -> bool:
+    if english_poles(word):  # decided with its negation and its place by ``opposite_poles``
+        return False
     return not opposites(word).isdisjoint(part.lemmas)
 
 

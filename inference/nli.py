@@ -1,8 +1,8 @@
 """A second opinion by a model that judges entailment; optional.
 
 Two answers mean the same if each follows from the other (bidirectional entailment: Farquhar,
-Kossen, Kuhn and Gal, Nature 2024). A cross-encoder reads both answers at once, so it sees what embeddings
-and word lists miss; it costs a pass for each direction of each pair, which wants a GPU.
+Kossen, Kuhn and Gal, Nature 2024). A cross-encoder reads both answers at once, so it sees what
+embeddings and word lists miss; it costs a pass for each direction of each pair, which wants a GPU.
 
 Its verdicts are floats and differ a little between devices, so they never set a flag, which must be
 equal on every node. They lower the similarity, which the protocol compares within a tolerance: by

@@ -58,9 +58,10 @@ def best_pairs(
     for x, row in zip(xs, table, strict=True):
         best = max(row)
         if best >= floor:
-            j = row.index(best)
-            if best == columns[j]:
-                yield x, ys[j]
+            # Of equally good matches all count, so that the order of the texts does not matter.
+            for y, value, column in zip(ys, row, columns, strict=True):
+                if value == best == column:
+                    yield x, y
 
 
 @lru_cache(maxsize=16_384)

@@ -13,11 +13,13 @@ _WORDS = re.compile(r"[^\W_]+(?:['_.-][^\W_]+)*|[,;:.!?，；：。！？、]")
 _NEGATORS = frozenset(
     listed(
         "not no never neither nor cannot without hardly barely scarcely none nobody nothing "
-        "nowhere rather_than instead_of far_from no_longer seldom rarely non"
+        "nowhere rather_than instead_of far_from no_longer no_one seldom rarely non"
     )
 )
 _LOCAL_NEGATORS = frozenset({"nor", "rather_than", "instead_of", "without", "seldom", "rarely"})
-_NEGATOR_PHRASES = re.compile(r"\b(?:rather than|instead of|far from|no longer|not any ?more)\b")
+_NEGATOR_PHRASES = re.compile(
+    r"\b(?:rather than|instead of|far from|no longer|no one|not any ?more)\b"
+)
 # "not only A but B" asserts A; "no doubt" affirms; "no matter" is indifferent.
 _NOT_NEGATING = re.compile(
     r"\bnot (?:only|just|merely|simply|to mention|least)\b|\bno (?:doubt|matter|wonder|later|"

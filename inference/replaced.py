@@ -10,6 +10,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from inference.analysis import Part
+from inference.antonyms import english_poles
 from inference.entities import are_one_name, capitalised_names, opening_names
 from inference.lexicon import Relation, concepts, nearby, opposites, relation
 from inference.wording import FUNCTION_WORDS, has_han, listed
@@ -45,6 +46,8 @@ class Replacement(NamedTuple):
     ours: str
     theirs: str
     turns: bool
+    named: bool = False
+    """Both fillings are names."""
 
 
 @lru_cache(maxsize=16_384)
@@ -76,11 +79,12 @@ def replacement(a: Part, b: Part) -> Replacement | None:
     names = _names(a.text), _names(b.text)
     for ours, theirs in gaps:
         verdict = _fillings(ours, theirs)
+        named = False
         if verdict is False and _all_names(ours, names[0]) and _all_names(theirs, names[1]):
-            verdict = not _aliased(ours, theirs)
+            verdict = named = not _aliased(ours, theirs)
         if verdict is not None and (found is None or verdict > found.turns):
             glue = "" if has_han("".join(ours)) else " "
-            found = Replacement(alike, glue.join(ours), glue.join(theirs), verdict)
+            found = Replacement(alike, glue.join(ours), glue.join(theirs), verdict, named)
     return found
 
 
@@ -118,6 +122,8 @@ def _fillings(ours: tuple[str, ...], theirs: tuple[str, ...]) -> bool | None:
         return None
     for x in left_a:
         for y in left_b:
+            if english_poles(x) and english_poles(y):
+                return None  # decided with their negation by the guard of opposite poles
             if len(left_a) == len(left_b) == 1 and relation(x, y) in (
                 Relation.ANTONYM,
                 Relation.SIBLING,

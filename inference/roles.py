@@ -75,19 +75,28 @@ class _Doer(NamedTuple):
 
 
 def roles_swapped(a: Part, b: Part) -> tuple[str, str] | None:
-    """The doers in the two texts, if the same party does it in one and undergoes it in the "
-    "other."""
-    for x in _parties(a):
-        for y in _parties(b):
+    """The doers in the two texts, if a party does it in one and undergoes it in the other."""
+    for x in _clear(_parties(a)):
+        for y in _clear(_parties(b)):
             if x.family == y.family and x.sign != y.sign and _same_party(x.party, y.party):
-                if any(
-                    z.family == x.family and z.sign == x.sign and _same_party(z.party, y.party)
-                    for z in _parties(b)
-                ):
-                    continue  # that text has the party on both sides
-                return (f"{x.party} does" if x.sign > 0 else f"done to {x.party}",
-                        f"{y.party} does" if y.sign > 0 else f"done to {y.party}")  # fmt: skip
+                return _told(x), _told(y)
     return None
+
+
+def _clear(parties: tuple[_Doer, ...]) -> list[_Doer]:
+    """Without the parties that a text puts on both sides of an act."""
+    return [
+        x
+        for x in parties
+        if not any(
+            y.family == x.family and y.sign != x.sign and _same_party(x.party, y.party)
+            for y in parties
+        )
+    ]
+
+
+def _told(doer: _Doer) -> str:
+    return f"{doer.party} does" if doer.sign > 0 else f"done to {doer.party}"
 
 
 def _same_party(x: str, y: str) -> bool:
