@@ -207,7 +207,8 @@ def _decision(
 
 
 def _number_edits(text: str) -> Iterator[tuple[str, str]]:
-    match = re.search(r"\d+(?:\.\d+)?", text)
+    # The number of a list item says nothing, so changing it would be no lie.
+    match = re.search(r"(?m)(?<!^)(?<![\d\n])\d+(?:\.\d+)?|^\d+(?:\.\d+)?(?![.)])", text)
     if match is None:
         numbers = quantities(text)
         if numbers and not has_han(text):

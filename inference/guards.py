@@ -32,10 +32,11 @@ from inference.overlap import (
 )
 from inference.polarity import denies_by_word
 from inference.quantifiers import quantifiers_differ
-from inference.refusals import standing
+from inference.refusals import disowned, standing
 from inference.replaced import replacement
 from inference.roles import roles_swapped
 from inference.sequence import order_differs
+from inference.twins import twin_difference
 from inference.units import PLAIN
 from inference.wording import content_terms
 
@@ -82,6 +83,19 @@ def refusal(_question: Analysis, a: Analysis, b: Analysis) -> str | None:
     if standing_a == standing_b:
         return None
     return f"refusal: {standing_a} / {standing_b}"
+
+
+def disowning(_question: Analysis, a: Analysis, b: Analysis) -> str | None:
+    """One answer takes back what it states ("However, the opposite is true"), the other does not.
+
+    Nothing is said about what follows then; such a text only never agrees with a plain one.
+    """
+    back_a, back_b = disowned(a), disowned(b)
+    if bool(back_a) == bool(back_b):
+        return None
+    if a.whole.reading.stance < 0 or b.whole.reading.stance < 0:
+        return None  # "No, that's a myth" answers a question
+    return f"disowned: {_clipped(back_a or 'stated')} / {_clipped(back_b or 'stated')}"
 
 
 def yes_or_no(question: Analysis, a: Analysis, b: Analysis) -> str | None:
@@ -188,6 +202,14 @@ def replaced_word(_question: Analysis, a: Analysis, b: Analysis) -> str | None:
     return None
 
 
+def twins(_question: Analysis, a: Analysis, b: Analysis) -> str | None:
+    """Word for word the same but for a negation, an opposite, or a number."""
+    for x, y in aligned(a, b):
+        if differ := twin_difference(x, y):
+            return f"{differ[0]}: {_clipped(differ[1])} / {_clipped(differ[2])}"
+    return None
+
+
 def different_quantifiers(_question: Analysis, a: Analysis, b: Analysis) -> str | None:
     """None against some, some against all, of the same thing."""
     for x, y in aligned(a, b):
@@ -278,6 +300,7 @@ def different_names(question: Analysis, a: Analysis, b: Analysis) -> str | None:
 
 GUARDS: tuple[Guard, ...] = (
     refusal,
+    disowning,
     yes_or_no,
     other_choice,
     different_moments,
@@ -293,6 +316,7 @@ GUARDS: tuple[Guard, ...] = (
     different_names,
     different_cores,
     replaced_word,
+    twins,
 )
 
 

@@ -42,6 +42,24 @@ def injections(text: Analysis) -> tuple[str, ...]:
     return tuple(match[0] for match in _INJECTED.finditer(fold_han(text.whole.plain)))
 
 
+_DISOWNS = re.compile(
+    r"\b(?:it is|it's|that is|that's|this is) (?:false|wrong|untrue|incorrect|a lie|not true|"
+    r"not the case|"
+    r"a myth)\b|\b(?:the )?(?:exact )?opposite (?:of (?:this|that|it) )?(?:is|holds|applies)|"
+    r"\b(?:the above|this answer|this statement|all of this|what i said) (?:is|was) (?:false|wrong|"
+    r"incorrect|untrue|not (?:true|correct|right))|\bon the contrary\b|"
+    "(?:以上|上述|前述|这个|此)(?:说法|内容|答案|叙述|资讯)?(?:并|皆|都|完全)?(?:不正确|不对|错误|有误|不实|不成立|是错的|是假的)|"
+    "事实(?:上)?(?:正好|恰好|刚好)?相反|与事实不符|并非事实|正好相反|恰恰相反"
+)
+
+
+@lru_cache(maxsize=4_096)
+def disowned(answer: Analysis) -> str:
+    """What an answer says to take back what it states, such as "the opposite is true"."""
+    found = _DISOWNS.search(fold_han(answer.whole.plain))
+    return found[0] if found else ""
+
+
 @lru_cache(maxsize=4_096)
 def standing(answer: Analysis) -> str:
     """``answer``, or what the text does instead: ``refuses``, ``knows nothing``, ``injected``."""

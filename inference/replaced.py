@@ -39,8 +39,7 @@ _TURNING_WORDS = frozenset().union(*_TURNING)
 
 
 class Replacement(NamedTuple):
-    """``alike`` is how alike the sentences are; ``turns`` whether the fillings exclude each "
-    "other."""
+    """``alike`` is how alike the sentences are; ``turns``: the fillings cannot both hold."""
 
     alike: int
     ours: str
