@@ -18,6 +18,7 @@ import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from itertools import combinations
 from typing import Any
 
@@ -26,7 +27,7 @@ from inference.equivalence import Comparison, Judge
 from inference.evaluation import Pair
 from inference.lexicon import fold_han, opposites
 from inference.numerals import quantities
-from inference.wording import has_han, normalise
+from inference.wording import FUNCTION_WORDS, has_han, normalise
 from pbft.outcome import Contradiction, Status, Vote, decide
 from pbft.policy import Policy
 from pbft.types import ReplicaId, faults_tolerated
@@ -43,6 +44,10 @@ _NEGATION = re.compile(
 _HAN_NEGATION = re.compile("不會|不是|不能|沒有|不|未|無")
 _HAN_VERB = re.compile("[會是能可要應該]")
 _NAME = re.compile(r"(?<=[a-z,] )[A-Z][a-z]+(?: [A-Z][a-z]+)*")
+_CALENDAR = re.compile(
+    "(?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)day|January|February|March|April|May|"
+    "June|July|August|September|October|November|December|UTC|PM|AM"
+)
 _OTHER_NAMES = ("Denmark", "Henderson", "Kyoto", "Monday")
 
 
@@ -105,7 +110,8 @@ def edits(text: str) -> Iterator[tuple[str, str]]:
             yield "negation", text[: match.start()] + bare + text[match.end() :]
         elif match := _AUXILIARY.search(text):
             yield "negation", f"{text[: match.end()]} not{text[match.end() :]}"
-        if match := _NAME.search(text):
+        match = _NAME.search(text)
+        if match and not _CALENDAR.search(match[0]):
             other = next(name for name in _OTHER_NAMES if name not in text)
             yield "name", text[: match.start()] + other + text[match.end() :]
         yield "appended", f"{text} However, the opposite of this is true."
@@ -217,8 +223,9 @@ def _number_edits(text: str) -> Iterator[tuple[str, str]]:
             yield "number", f"{plain[: number.start]}ninety {plain[number.end :]}"
         return
     digits = match[0]
-    for other in (f"{digits}0", str(int(digits.partition(".")[0]) + 1), digits[::-1]):
-        if other != digits:
+    # Near an "about", one more would still be about the same; ten times as much never is.
+    for other in (str(float(digits) * 10 if "." in digits else int(digits) * 10), digits[::-1]):
+        if Fraction(other) != Fraction(digits) and not other.startswith("0"):
             yield "number", text[: match.start()] + other + text[match.end() :]
 
 
@@ -235,6 +242,8 @@ def _word_edits(text: str) -> Iterator[tuple[str, str]]:
         return
     for match in re.finditer(r"[A-Za-z]+", text):
         word = match[0].lower()
+        if word in FUNCTION_WORDS or len(word) < 3:
+            continue
         poles = english_poles(word)
         other = _other_pole(poles[0].axis.number, poles[0].pole, "en") if poles else None
         other = other or min(opposites(word), default=None)

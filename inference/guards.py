@@ -52,6 +52,10 @@ _ASKS_FOR_ONE = re.compile(
     r"(?!is (?:a|an)\b|(?:are|does|do|did|will|would|can|could|should|has|have)\b|happen)"
     r"(?:\w+ )?\w+)"
 )
+_YES_OR_NO = re.compile(
+    r"^\W*(?:is|are|was|were|do|does|did|can|could|will|would|should|has|have|had|may|must)\b|"
+    "[吗呢]\\W*$|[会能是可有要需]不[会能是可要需]|有没有"
+)
 # "Should I …?" and "Is it safe to …?" are answered by words that judge.
 _ASKS_FOR_ADVICE = re.compile(
     r"\b(?:should|advis|recommend|ok(?:ay)? to|good idea|worth|can i|may i|safe|wise)|"
@@ -85,16 +89,15 @@ def refusal(_question: Analysis, a: Analysis, b: Analysis) -> str | None:
     return f"refusal: {standing_a} / {standing_b}"
 
 
-def disowning(_question: Analysis, a: Analysis, b: Analysis) -> str | None:
+def disowning(question: Analysis, a: Analysis, b: Analysis) -> str | None:
     """One answer takes back what it states ("However, the opposite is true"), the other does not.
 
     Nothing is said about what follows then; such a text only never agrees with a plain one.
     """
-    back_a, back_b = disowned(a), disowned(b)
+    yes_or_no = _YES_OR_NO.search(fold_han(question.whole.plain)) is not None
+    back_a, back_b = (disowned(answer, asked_yes_or_no=yes_or_no) for answer in (a, b))
     if bool(back_a) == bool(back_b):
         return None
-    if a.whole.reading.stance < 0 or b.whole.reading.stance < 0:
-        return None  # "No, that's a myth" answers a question
     return f"disowned: {_clipped(back_a or 'stated')} / {_clipped(back_b or 'stated')}"
 
 

@@ -43,20 +43,25 @@ def injections(text: Analysis) -> tuple[str, ...]:
 
 
 _DISOWNS = re.compile(
-    r"\b(?:it is|it's|that is|that's|this is) (?:false|wrong|untrue|incorrect|a lie|not true|"
-    r"not the case|"
-    r"a myth)\b|\b(?:the )?(?:exact )?opposite (?:of (?:this|that|it) )?(?:is|holds|applies)|"
+    r"\b(?:false|wrong|untrue|incorrect|not true|not the case) (?:that|to say)\b|"
+    r"\b(?:exact )?opposite (?:of (?:this|that|it) )?(?:is|holds|applies)\b|\bon the contrary\b|"
     r"\b(?:the above|this answer|this statement|all of this|what i said) (?:is|was) (?:false|wrong|"
-    r"incorrect|untrue|not (?:true|correct|right))|\bon the contrary\b|"
-    "(?:以上|上述|前述|这个|此)(?:说法|内容|答案|叙述|资讯)?(?:并|皆|都|完全)?(?:不正确|不对|错误|有误|不实|不成立|是错的|是假的)|"
-    "事实(?:上)?(?:正好|恰好|刚好)?相反|与事实不符|并非事实|正好相反|恰恰相反"
+    r"incorrect|untrue|not (?:true|correct|right))|"
+    "(?:以上|上述|前述)(?:说法|内容|答案|叙述|资讯)?(?:并|皆|都|完全)?(?:不正确|不对|错误|有误|不实|"
+    "不成立|是错的|是假的)|事实(?:上)?(?:正好|恰好|刚好)?相反|正好相反|恰恰相反"
+)
+# Said of a yes-or-no question these are an answer: "It's a myth."
+_CALLS_FALSE = re.compile(
+    r"\b(?:it is|it's|that is|that's|this is) (?:false|wrong|untrue|incorrect|a lie|not true|"
+    r"not the case|a myth)\b|与事实不符|并非事实"
 )
 
 
 @lru_cache(maxsize=4_096)
-def disowned(answer: Analysis) -> str:
+def disowned(answer: Analysis, *, asked_yes_or_no: bool) -> str:
     """What an answer says to take back what it states, such as "the opposite is true"."""
-    found = _DISOWNS.search(fold_han(answer.whole.plain))
+    plain = fold_han(answer.whole.plain)
+    found = _DISOWNS.search(plain) or (None if asked_yes_or_no else _CALLS_FALSE.search(plain))
     return found[0] if found else ""
 
 
