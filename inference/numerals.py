@@ -114,7 +114,7 @@ _UNIT = (
 )
 _DIGITS = re.compile(
     r"(?P<prefix>nt\$|us\$|[$€£¥]|攝氏|摄氏)?\s*"
-    r"(?<![a-z0-9.,])(?P<sign>[-−]?)(?P<number>\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?)"
+    r"(?<![a-z0-9])(?<![0-9][.,])(?P<sign>[-−]?)(?P<number>\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?)"
     rf"(?P<ordinal>st|nd|rd|th)?(?:\s*(?P<scale>{_either(_SCALES)}))?{_UNIT}"
 )
 _LARGE = ("thousand", "million", "billion", "trillion")
