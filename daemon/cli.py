@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from daemon import judging
 from daemon.errors import NodeUnreachable, QnodeError, UsageError
 
 EXIT_INVALID = 1
@@ -71,6 +72,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_members(commands)
     _add_demo(commands)
     _add_bench(commands)
+    judging.add_commands(commands)
     return parser
 
 

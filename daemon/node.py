@@ -33,10 +33,11 @@ from daemon.roster import Roster
 from daemon.storage import DataFolder, Ledger, RecordLog, Recovered
 from daemon.timers import Timers
 from inference.catalog import default_cache_dir
-from inference.embedding import EmbedderSettings, load_embedder
+from inference.embedding import EmbedderSettings
 from inference.engine import Engine, EngineSettings, load_engine
-from inference.equivalence import AnswerJudge, Judge
+from inference.equivalence import AnswerJudge
 from inference.errors import ModelUnavailable
+from inference.judging import load_judge
 from p2p.errors import CallerFault, DuplicateKey
 from p2p.network import NetworkSettings, PeerNetwork, open_network
 from pbft.context import Configuration
@@ -75,11 +76,11 @@ async def load_models(config: Config, genesis: Genesis, _me: ReplicaId | None) -
     embedder_settings = EmbedderSettings(model=genesis.embedder, threads=model.threads or None)
     try:
         engine = await _in_thread(partial(load_engine, settings, log.info))
-        embedder = await _in_thread(partial(load_embedder, embedder_settings, log.info))
+        judge = await _in_thread(partial(load_judge, embedder_settings, log.info))
     except ModelUnavailable as error:
         raise UsageError(str(error)) from None
     log.info("models loaded in %.1f s", time.monotonic() - began)
-    return Models(engine, Judge(embedder))
+    return Models(engine, judge)
 
 
 async def _nothing(_: Queries) -> None:

@@ -21,6 +21,7 @@ class Unit:
 
 PLAIN = Unit("", "")
 PERCENT = Unit("%", "percent")
+SHARE = Unit("of the whole", "share")
 MONTH_OF_YEAR = Unit("month of the year", "calendar month")
 CELSIUS = Unit("°C", "temperature")
 YEAR = Unit("years", "calendar time", Fraction(12))
@@ -28,6 +29,7 @@ YEAR = Unit("years", "calendar time", Fraction(12))
 _FAHRENHEIT = Unit("°F", "temperature", Fraction(5, 9), Fraction(-160, 9))
 _TABLE: tuple[tuple[Unit, str], ...] = (
     (PERCENT, "% percent 個百分點 个百分点"),
+    (Unit("basis points", "percent", Fraction(1, 100)), "bp bps 個基點 个基点"),
     (CELSIUS, "°c celsius 攝氏度 摄氏度"),
     (_FAHRENHEIT, "°f fahrenheit 華氏度 华氏度"),
     (Unit("seconds", "time"), "second seconds sec secs s 秒 秒鐘 秒钟"),

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from inference.analysis import analyse
 from inference.guards import GUARDS, first_objection
 from inference.wording import listed
 
@@ -32,15 +33,15 @@ ENGLISH_CONTRADICTIONS = [
     ("Which country won?", "The US.", "The United Kingdom.", "entity"),
     ("How much did it rise?", "It rose by 5 %.", "It rose by 50 %.", "number"),
     ("How many days in a week?", "Seven.", "There are 5 days.", "number"),
-    ("When did WW2 end?", "It ended in 1944.", "It ended on September 2, 1945.", "number"),
-    ("When?", "In May 1945.", "In June 1945.", "number"),
+    ("When did WW2 end?", "It ended in 1944.", "It ended on September 2, 1945.", "date"),
+    ("When?", "In May 1945.", "In June 1945.", "date"),
     ("How hot?", "100 °C", "100 °F", "number"),
     ("What will oil prices do?", "Oil prices will rise.", "Oil prices will fall.", "direction"),
     ("Should I sell?", "Sell now.", "Do not sell now.", "stance|direction"),
     ("Is water wet?", "Yes.", "No.", "stance"),
     ("Is water wet?", "No.", "Water is wet.", "stance"),
     ("Is water wet?", "Yes", "No, water is not wet.", "stance"),
-    ("Is water wet?", "Water is wet.", "Water is not wet.", "negation"),
+    ("Is water wet?", "Water is wet.", "Water is not wet.", "negation|direction"),
     ("Is it safe?", "It is safe.", "It is not safe.", "direction|stance"),
     ("Is it safe?", "It is safe.", "It is unsafe.", "direction"),
     (
@@ -205,7 +206,8 @@ _WORDS = st.lists(st.sampled_from(listed(_TRAPS)), max_size=12).map(" ".join)
 def test_a_veto_does_not_depend_on_the_order_of_answers(question: str, a: str, b: str) -> None:
     """The nodes may list the answers in any order."""
     for guard in GUARDS:
-        assert (guard(question, a, b) is None) == (guard(question, b, a) is None)
+        asked, x, y = analyse(question), analyse(a), analyse(b)
+        assert (guard(asked, x, y) is None) == (guard(asked, y, x) is None)
 
 
 @given(st.text(), st.text())

@@ -378,7 +378,8 @@ def test_the_order_of_replicas_does_not_matter(
 def test_every_outcome_keeps_its_promises(
     poll: tuple[list[Vote], list[int], list[Contradiction]], abstained: int, members: int
 ) -> None:
-    """Each vote is in one cluster, numbers stay in range, agreement has f + 1 and two thirds."""
+    """Each vote is in one cluster without contradictions, numbers stay in range, agreement has
+    f + 1 and two thirds."""
     cast, similarities_bp, contradictions = poll
     found = result(cast, similarities_bp, contradictions, members=members, abstained=abstained)
     assert sorted(i for cluster in found.clusters for i in cluster) == list(range(len(cast)))
@@ -390,6 +391,9 @@ def test_every_outcome_keeps_its_promises(
     agreed = len(winner) > (members - 1) // 3 and 3 * weight >= 2 * total
     assert (found.status is not Status.NO_AGREEMENT) == agreed
     assert (found.representative in winner) == agreed
+    apart = {(c.first, c.second) for c in contradictions}
+    for cluster in found.clusters:  # so a representative contradicts none whom it speaks for
+        assert not any(pair in apart for pair in combinations(cluster, 2))
 
 
 def test_a_hostile_graph_ends_at_the_step_limit(monkeypatch: pytest.MonkeyPatch) -> None:
