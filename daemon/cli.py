@@ -72,7 +72,6 @@ def _parser() -> argparse.ArgumentParser:
     _add_members(commands)
     _add_demo(commands)
     _add_bench(commands)
-    judging.add_commands(commands)
     return parser
 
 
@@ -187,8 +186,9 @@ def _add_demo(commands: Any) -> None:
 
 
 def _add_bench(commands: Any) -> None:
-    bench = commands.add_parser("bench", help="measure how fast a network on this machine is")
+    bench = commands.add_parser("bench", help="measure speed, and what liars achieve")
     kinds = bench.add_subparsers(required=True, metavar="WHAT")
+    judging.add_commands(commands, kinds)
     consensus = kinds.add_parser(
         "consensus", help="consensus alone: real nodes, instant answers, and the machine's floor"
     )

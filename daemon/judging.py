@@ -78,8 +78,8 @@ def bench_attack(options: argparse.Namespace) -> int:
     return 0
 
 
-def add_commands(commands: Any) -> None:
-    """The subcommands `judge`, `evaluate` and `bench attack`."""
+def add_commands(commands: Any, benches: Any) -> None:
+    """The subcommands `judge`, `evaluate` and, among the benches, `attack`."""
     from inference.catalog import DEFAULT_EMBEDDER
 
     judging = commands.add_parser("judge", help="say which pairs of answers mean the same")
@@ -87,9 +87,7 @@ def add_commands(commands: Any) -> None:
     evaluating = commands.add_parser("evaluate", help="measure the judge on labelled pairs")
     evaluating.add_argument("--roc", type=Path, metavar="SVG", help="draw the curves")
     evaluating.set_defaults(command=evaluate)
-    bench = commands.add_parser("bench", help="measure what liars achieve")
-    kinds = bench.add_subparsers(required=True, metavar="WHAT")
-    attacking = kinds.add_parser("attack", help="liars who know the rules, in whole decisions")
+    attacking = benches.add_parser("attack", help="liars who know the rules, in whole decisions")
     attacking.add_argument("--model", help="language model that writes attacks too")
     attacking.set_defaults(command=bench_attack)
     for parser in (judging, evaluating, attacking):

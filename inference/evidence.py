@@ -12,11 +12,11 @@ from itertools import pairwise
 
 from inference.analysis import Analysis, Part
 from inference.entities import capitalised_names
-from inference.guards import side_taken
 from inference.lexicon import fold_han, lemmas, nearby, opposites
 from inference.numerals import Quantity, comparable, same_amount
 from inference.overlap import PERMILLE, aligned, coverage
 from inference.replaced import replacement
+from inference.stance import side_taken
 
 _COUNT_MAX = 3
 _ASKS_FOR_NUMBER = re.compile(

@@ -19,14 +19,12 @@ from inference.antonyms import Axis, english_poles
 from inference.bounds import bounds_differ
 from inference.choices import choices_differ
 from inference.entities import capitalised_names, name_mismatch, opening_names
-from inference.lexicon import Relation, concepts, fold_han, opposites, relation
+from inference.lexicon import Relation, concepts, opposites, relation
 from inference.moments import Moment, moments_differ
 from inference.numerals import Quantity, comparable, same_amount
 from inference.overlap import (
-    PERMILLE,
     aligned,
     best_pairs,
-    coverage,
     covered,
     overlap_permille,
 )
@@ -36,6 +34,7 @@ from inference.refusals import disowned, standing
 from inference.replaced import replacement
 from inference.roles import roles_swapped
 from inference.sequence import order_differs
+from inference.stance import asks_yes_or_no, side_taken
 from inference.twins import twin_difference
 from inference.units import PLAIN
 from inference.wording import content_terms
@@ -52,22 +51,10 @@ _ASKS_FOR_ONE = re.compile(
     r"(?!is (?:a|an)\b|(?:are|does|do|did|will|would|can|could|should|has|have)\b|happen)"
     r"(?:\w+ )?\w+)"
 )
-_YES_OR_NO = re.compile(
-    r"^\W*(?:is|are|was|were|do|does|did|can|could|will|would|should|has|have|had|may|must)\b|"
-    "[吗呢]\\W*$|[会能是可有要需]不[会能是可要需]|有没有"
-)
-# "Should I …?" and "Is it safe to …?" are answered by words that judge.
-_ASKS_FOR_ADVICE = re.compile(
-    r"\b(?:should|advis|recommend|ok(?:ay)? to|good idea|worth|can i|may i|safe|wise)|"
-    "应该|建议|适合|可以|值得|安全|要不要|该不该|好吗|合适"
-)
 # Two clauses say the same, but for a negation, if they share this much.
 _SAME_CLAUSE_PERMILLE = 660
 # Nearly one sentence: a word in it was replaced.
 _ALIKE_PERMILLE = 600
-# A statement that has this much of a question restates it.
-_RESTATES_PERMILLE = 800
-_RESTATES_LOOSELY_PERMILLE = 600
 _YEARS = range(1000, 2200)
 
 
@@ -94,7 +81,7 @@ def disowning(question: Analysis, a: Analysis, b: Analysis) -> str | None:
 
     Nothing is said about what follows then; such a text only never agrees with a plain one.
     """
-    yes_or_no = _YES_OR_NO.search(fold_han(question.whole.plain)) is not None
+    yes_or_no = asks_yes_or_no(question)
     back_a, back_b = (disowned(answer, asked_yes_or_no=yes_or_no) for answer in (a, b))
     if bool(back_a) == bool(back_b):
         return None
@@ -321,43 +308,6 @@ GUARDS: tuple[Guard, ...] = (
     replaced_word,
     twins,
 )
-
-
-@lru_cache(maxsize=4_096)
-def side_taken(question: Analysis, answer: Analysis) -> int:
-    """1 for affirming the question, -1 for denying it, 0 for neither or unknown.
-
-    A statement answers with yes or no if it takes a side on an axis that the question names
-    ("Is it safe?" – "It is dangerous."), or if it restates the question.
-    """
-    stance = answer.whole.reading.stance
-    if stance:
-        return stance
-    asked, first = question.whole, answer.sentences[0]
-    if not (asked.words or asked.han) or asked.reading.denies:
-        return 0
-    sides = asked.reading.sides
-    for clause in first.clauses:
-        own = clause.reading.sides
-        for axis in sorted(sides.keys() & own.keys(), key=lambda axis: (not axis.kind, axis)):
-            if axis.kind in ("", "valence"):
-                side = 1 if sides[axis][0] == own[axis][0] else -1
-                return -side if clause.reading.denies else side
-    if _ASKS_FOR_ADVICE.search(fold_han(asked.plain)) and (judged := _judgement(first)):
-        return judged * (_judgement(asked) or 1)
-    found, total = coverage(asked, first)
-    denied = first.reading.denies
-    # What denies a good part of a question denies it; what states it must state all of it.
-    enough = _RESTATES_LOOSELY_PERMILLE if asked.han or denied else _RESTATES_PERMILLE
-    if PERMILLE * found < enough * total:
-        return 0
-    return -1 if denied else 1
-
-
-def _judgement(part: Part) -> int:
-    """1 if a part judges well ("safe", "advisable"), -1 if badly, 0 if it does neither or both."""
-    poles = {side[0] for axis, side in part.reading.sides.items() if axis.kind == "valence"}
-    return poles.pop() if len(poles) == 1 else 0
 
 
 def _core(question: Part, answer: Part) -> list[str]:

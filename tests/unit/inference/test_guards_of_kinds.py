@@ -33,7 +33,7 @@ CONTRADICTIONS = [
     ("bound", "多少？", "不少於五個。", "少於五個。"),
     ("quantifier", "Did they?", "All tests passed.", "Some tests passed."),
     ("quantifier", "What is discounted?", "Books only.", "Everything except books."),
-    ("negation", "And?", "The lamp works under water.", "The lamp does not work under water."),
+    ("negation", "And?", "The lamp works there.", "The lamp does not work there."),
     ("negation", "如何？", "這支手機防水。", "這支手機不防水。"),
     ("order", "How?", "Stop the node, then copy it.", "Copy it, then stop the node."),
     ("roles", "Who?", "Acme bought Bolt.", "Bolt bought Acme."),
