@@ -12,6 +12,7 @@ from functools import partial
 from hashlib import sha256
 from itertools import combinations
 from threading import Event as ThreadEvent
+from typing import TypeVar
 
 import trio
 
@@ -28,6 +29,12 @@ from pbft.outcome import Contradiction
 from pbft.types import ANSWER_BYTES_MAX, FULL_BP, NAME_BYTES_MAX, RequestId
 
 log = logging.getLogger("qnode.model")
+
+R = TypeVar("R")
+
+STOP_S = 5.0
+"""How long a node that stops waits for its model to notice."""
+_POLL_S = 0.01
 
 QUEUE_MAX = 8_192
 """Above the number of requests that the core lets be in flight at once."""
@@ -157,15 +164,10 @@ class ModelWork:
                 job.done(generation, reading)
 
     async def _in_thread(self, job: _Generate) -> tuple[Generation, Reading]:
-        try:
-            return await trio.to_thread.run_sync(
-                partial(
-                    structured.answer, self._engine, job.request, job.fields, job.cancelled.is_set
-                ),
-                abandon_on_cancel=True,
-            )
-        finally:
-            job.cancelled.set()  # on shutdown the abandoned thread stops at its next token
+        return await _in_worker(
+            partial(structured.answer, self._engine, job.request, job.fields, job.cancelled.is_set),
+            on_cancel=job.cancelled.set,  # the thread stops at its next token
+        )
 
     def _compare(self, question: str, answers: Sequence[str]) -> Comparison:
         """Never fails: what can't be measured is not similar, on every node alike."""
@@ -179,10 +181,7 @@ class ModelWork:
 
     async def _compare_all(self) -> None:
         async for effect in self._compare_out:
-            comparison = await trio.to_thread.run_sync(
-                partial(self._compare, effect.question, effect.texts),
-                abandon_on_cancel=True,
-            )
+            comparison = await _in_worker(partial(self._compare, effect.question, effect.texts))
             self._deliver(
                 AnswersCompared(
                     effect.request_id,
@@ -200,6 +199,28 @@ class ModelWork:
 def no_values(why: str) -> Reading:
     """Of a model that did not answer."""
     return Reading((), why)
+
+
+async def _in_worker(work: Callable[[], R], on_cancel: Callable[[], None] = lambda: None) -> R:
+    """Runs `work` in a thread. When cancelled, waits a little for it to end: a process that exits
+    in the middle of a model's computation is aborted by the model's own threads."""
+    await trio.lowlevel.checkpoint_if_cancelled()
+    ended = ThreadEvent()
+
+    def run() -> R:
+        try:
+            return work()
+        finally:
+            ended.set()
+
+    try:
+        return await trio.to_thread.run_sync(run, abandon_on_cancel=True)
+    except trio.Cancelled:
+        on_cancel()
+        with trio.CancelScope(shield=True, deadline=trio.current_time() + STOP_S):
+            while not ended.is_set():  # noqa: ASYNC110 - a thread ends, which wakes nobody
+                await trio.sleep(_POLL_S)
+        raise
 
 
 def to_answer(
