@@ -172,6 +172,7 @@ class Execution:
     def on_peer_down(self, replica: ReplicaId) -> None:
         if self._asked == replica:
             self._asked = None
+            self._unhelpful.clear()
 
     def _announce_to(self, replica: ReplicaId) -> None:
         """How far we are; one that is no member cannot say it, and simply asks."""

@@ -327,6 +327,23 @@ def test_who_is_behind_asks_one_that_is_ahead() -> None:
     assert solo.hear(forge.height(0, 40)) == [Send(ReplicaId(0), wanted)]
 
 
+def test_a_liar_does_not_keep_a_laggard_behind() -> None:
+    """V15: R3 says all the time that it is far ahead, and sends nothing. When it was no help once,
+    another one is asked; and it again, if nobody else is ahead."""
+    solo = Solo(1)
+    boast, true = forge.height(3, 2**40), forge.height(2, 1)
+    wanted = LedgerWanted(SequenceNumber(1), Epoch(0))
+    assert solo.hear(boast) == [Send(ReplicaId(3), wanted)]
+    solo.step(TimerFired(CatchUp()))
+    assert solo.hear(boast) == []
+    assert solo.hear(true) == [Send(ReplicaId(2), wanted)]
+    solo.hear(slots(1)[0], source=2)
+    assert solo.replica.applied == 1
+    assert solo.hear(boast) == [], "it was no help, and R2 was"
+    solo.step(TimerFired(CatchUp()))
+    assert solo.hear(boast) == [Send(ReplicaId(3), replace(wanted, first=SequenceNumber(2)))]
+
+
 def test_a_height_is_the_senders_own() -> None:
     """DESIGN 5: nobody makes a replica send the ledger to somebody else."""
     solo = Solo(1)

@@ -253,7 +253,7 @@ class ByzantinePrimary(ByzantineBackup):
     byzantine = 0
 
 
-RUNS = settings(max_examples=80, stateful_step_count=50)
+RUNS = settings(max_examples=60, stateful_step_count=50)
 
 TestMembers = Members.TestCase
 TestMembers.settings = RUNS

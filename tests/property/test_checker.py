@@ -27,7 +27,7 @@ from tests.support import certificates, checker
 from tests.support.certificates import Made, make
 from tests.support.cluster import NETWORK, Cluster
 
-CERTIFICATES = int(os.environ.get("CERTIFICATES", "150"))
+CERTIFICATES = int(os.environ.get("CERTIFICATES", "120"))
 """How many of each sort."""
 
 VERIFIER = Ed25519Verifier()
