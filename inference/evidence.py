@@ -132,8 +132,14 @@ def _core(question: Part, x: Part, y: Part) -> tuple[int, int]:
     shorter, longer = sorted((new_x, new_y), key=len)
     if not shorter:
         return PERMILLE // 2, 0
-    other = y if shorter is new_x else x
-    found = sum(_unit_occurs(unit, other) for unit in shorter)
+    if len(new_x) == len(new_y):  # neither is shorter: the order of the answers must not matter
+        found = max(
+            sum(_unit_occurs(unit, y) for unit in new_x),
+            sum(_unit_occurs(unit, x) for unit in new_y),
+        )
+    else:
+        other = y if shorter is new_x else x
+        found = sum(_unit_occurs(unit, other) for unit in shorter)
     conflict = not found and len(longer) <= 6
     return _share(found, 2 * len(shorter)), PERMILLE if conflict else 0
 
