@@ -155,8 +155,9 @@ class Part:
 
 @dataclass(frozen=True, eq=False)
 class Analysis:
-    """A text as a whole, and its sentences (itself, if it is only one)."""
+    """A text as a whole, and its sentences (itself, if it is only one); ``text`` as it came."""
 
+    text: str
     whole: Part
     sentences: tuple[Part, ...]
 
@@ -182,7 +183,7 @@ def analyse(text: str) -> Analysis:
     joined = " ".join(bare.split())
     whole = _part(joined)
     sentences = tuple(map(_part, pieces)) if len(pieces) > 1 else (whole,)
-    return Analysis(whole, sentences)
+    return Analysis(text, whole, sentences)
 
 
 @lru_cache(maxsize=16_384)

@@ -14,9 +14,11 @@ changes it by at most a few basis points (``slope_bp``).
 
 import json
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import cache
 from importlib.resources import files
 from itertools import pairwise
+from math import ceil
 
 from inference.evidence import Evidence
 from inference.wording import listed
@@ -59,16 +61,20 @@ class Calibration:
         """0 to 10,000; 8,500 is the threshold that the weights were shifted to."""
         found = features(cosines, evidence)
         total = sum(weight * found[name] for name, weight in self.weights.items())
-        return _curve(self.bias + _ACCEPTED_MILLI + total // UNIT)
+        return _curve((self.bias + _ACCEPTED_MILLI) * UNIT + total)
 
     def slope_bp(self) -> int:
         """By how much the similarity can move if every cosine moves by one ten-thousandth.
 
-        The curve is steepest in its middle, a quarter of a unit for each logit.
+        Each feature of ``_FROM_COSINES`` moves by at most one ten-thousandth then, and the curve
+        rounds once, at its end: so no more than its steepest piece allows, rounded up.
         """
-        moved = sum(abs(self.weights.get(name, 0)) for name in ("alone", "completed", "weakest"))
-        replaced = abs(self.weights.get("replaced_alike", 0))
-        return (moved + replaced) * BASIS_POINTS // (4 * 1000 * UNIT) + 1
+        moved = sum(abs(self.weights.get(name, 0)) for name in _FROM_COSINES)
+        steepest = max(
+            Fraction(high_bp - low_bp, high - low)
+            for (low, low_bp), (high, high_bp) in pairwise(_CURVE)
+        )
+        return ceil(moved * steepest / UNIT)
 
 
 def features(cosines: Cosines, evidence: Evidence) -> dict[str, int]:
@@ -90,6 +96,7 @@ def features(cosines: Cosines, evidence: Evidence) -> dict[str, int]:
     }
 
 
+_FROM_COSINES = ("alone", "completed", "weakest", "replaced_alike")
 _LINEAR = listed(
     "han contained covered subset core core_conflict reordered numbers_shared numbers_conflict "
     "numbers_one_sided asked_missing poles_agree poles_conflict denial stance antonym names_shared "
@@ -118,11 +125,14 @@ def _beyond(value: int, start: int) -> int:
     return max(0, value - start) * UNIT // (UNIT - start)
 
 
-def _curve(milli: int) -> int:
-    """The logistic curve, in straight pieces between whole numbers."""
-    if milli <= _CURVE[0][0]:
+def _curve(total: int) -> int:
+    """The logistic curve, in straight pieces; ``total`` in thousandths of a logit by ``UNIT``.
+
+    A sum rounded to thousandths would make steps of three basis points in the middle.
+    """
+    if total <= _CURVE[0][0] * UNIT:
         return 0
     for (low, low_bp), (high, high_bp) in pairwise(_CURVE):
-        if milli <= high:
-            return low_bp + (high_bp - low_bp) * (milli - low) // (high - low)
+        if total <= high * UNIT:
+            return low_bp + (high_bp - low_bp) * (total - low * UNIT) // ((high - low) * UNIT)
     return BASIS_POINTS - 1

@@ -29,7 +29,7 @@ from inference.calibration import (
 )
 from inference.embedding import Vectors
 from inference.evidence import gather
-from inference.guards import first_objection
+from inference.guards import objection
 from inference.wording import has_han
 
 # A long question would drown the answers that complete it; its last sentence is what was asked.
@@ -99,7 +99,7 @@ class Judge:
         pairs = list(combinations(range(len(answers)), 2))
         analyses = [analyse(answer) for answer in answers]
         asked = analyse(question)
-        reasons = [first_objection(question, answers[i], answers[j]) for i, j in pairs]
+        reasons = [objection(asked, analyses[i], analyses[j]) for i, j in pairs]
         similarity_bp = [0] * len(pairs)
         for embedder, chosen in self._shares(question, analyses, pairs):
             measured = _Measured(embedder, question, analyses, chosen, pairs)

@@ -4,8 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inference.analysis import analyse
-from inference.guards import GUARDS, first_objection
+from inference.guards import first_objection
 from inference.wording import listed
 
 # question, one answer, another answer, the codes of acceptable reasons (empty: no veto)
@@ -204,10 +203,14 @@ _WORDS = st.lists(st.sampled_from(listed(_TRAPS)), max_size=12).map(" ".join)
 
 @given(_WORDS, _WORDS, _WORDS)
 def test_a_veto_does_not_depend_on_the_order_of_answers(question: str, a: str, b: str) -> None:
-    """The nodes may list the answers in any order."""
-    for guard in GUARDS:
-        asked, x, y = analyse(question), analyse(a), analyse(b)
-        assert (guard(asked, x, y) is None) == (guard(asked, y, x) is None)
+    """The nodes may list the answers in any order: the same code, the two sides exchanged."""
+    here, there = first_objection(question, a, b), first_objection(question, b, a)
+    if here is None or there is None:
+        assert here is there
+        return
+    (code, _, detail), (other_code, _, other_detail) = here.partition(": "), there.partition(": ")
+    assert code == other_code
+    assert sorted(detail.split(" / ")) == sorted(other_detail.split(" / "))
 
 
 @given(st.text(), st.text())
