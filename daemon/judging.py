@@ -117,7 +117,10 @@ def _judge(options: argparse.Namespace) -> Any:
 
     entailment = EntailmentSettings(model=options.entailment) if options.entailment else None
     return load_judge(
-        EmbedderSettings(options.embedder), lambda line: print(line, file=sys.stderr), entailment
+        EmbedderSettings(options.embedder),
+        lambda line: print(line, file=sys.stderr),
+        entailment,
+        lazily=True,
     )
 
 

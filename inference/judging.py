@@ -1,8 +1,7 @@
 """Put a judge together from the configured models.
 
 The packaged English embedder gets the packaged multilingual one at its side, because it knows no
-Chinese; any other embedder measures everything. The second one is loaded when the first pair with
-Chinese comes, since most networks never need it.
+Chinese; any other embedder measures everything.
 """
 
 import threading
@@ -28,18 +27,27 @@ class LazyEmbedder:
 
     def embed(self, texts: Sequence[str]) -> Vectors:
         """See ``Embedder.embed``; the first call may also raise ModelUnavailable."""
+        return self.load().embed(texts)
+
+    def load(self) -> Embedder:
+        """Load it if that was not done yet; may raise ModelUnavailable."""
         with self._turn:
             if self._loaded is None:
                 self._loaded = load_embedder(self._settings, self._progress)
-            return self._loaded.embed(texts)
+            return self._loaded
 
 
 def load_judge(
     settings: EmbedderSettings,
     progress: Progress | None = None,
     entailment: EntailmentSettings | None = None,
+    *,
+    lazily: bool = False,
 ) -> Judge:
     """Load the embedder and, if configured, the model that judges entailment.
+
+    ``lazily``: the second embedder only when the first pair with Chinese comes. A node must not:
+    loading takes seconds, in which the others would take it for dead.
 
     Raises ModelUnavailable, also if the multilingual embedder that goes with the default one
     cannot be prepared: a node that measures Chinese differently would split the network.
@@ -49,5 +57,7 @@ def load_judge(
     if settings.model == DEFAULT_EMBEDDER:
         packaged_embedder(MULTILINGUAL_EMBEDDER.removeprefix("packaged:"))
         second = LazyEmbedder(replace(settings, model=MULTILINGUAL_EMBEDDER), progress)
+        if not lazily:
+            second.load()
     judge: EntailmentJudge | None = load_entailment(entailment, progress) if entailment else None
     return Judge(embedder, second, judge)

@@ -153,6 +153,22 @@ def test_a_tie_of_medoids_goes_to_the_lowest_digest() -> None:
     assert result(votes(1, 1, 1, digests=[7, 3, 5]), [HIGH] * 3).representative == 1
 
 
+def test_who_is_contradicted_from_outside_does_not_speak() -> None:
+    """Neither being nearest nor the lowest digest helps against one answer that objects."""
+    # 0 (a lie made from 3) is nearest to 1 and 2; 3 fits them too and contradicts 0.
+    similarities_bp = [9_900, 9_900, 9_990, 9_000, 8_600, 8_600]
+    found = result(equal(4), similarities_bp, [Contradiction(0, 3, "number: 5 / 50")])
+    assert found.clusters == ((0, 1, 2), (3,))
+    assert found.representative == 1
+
+
+def test_the_weight_that_contradicts_counts() -> None:
+    """An objection of little weight does less harm than one of much."""
+    similarities_bp = [9_900, LOW, LOW, LOW, LOW, LOW]
+    objections = [Contradiction(0, 2, "x"), Contradiction(1, 3, "x")]
+    assert result(votes(9, 9, 2, 1), similarities_bp, objections).representative == 1
+
+
 @pytest.mark.parametrize(
     ("share_bp", "cohesion_bp", "expected"),
     [
