@@ -120,7 +120,6 @@ def _judge(options: argparse.Namespace) -> Any:
         EmbedderSettings(options.embedder),
         lambda line: print(line, file=sys.stderr),
         entailment,
-        lazily=True,
     )
 
 

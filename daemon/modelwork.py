@@ -66,7 +66,9 @@ class ModelWork:
         self._judge = judge
         self._deliver = deliver
         self._generate_in, self._generate_out = trio.open_memory_channel[_Generate](QUEUE_MAX)
-        self._compare_in, self._compare_out = trio.open_memory_channel[CompareAnswers](QUEUE_MAX)
+        self._compare_in, self._compare_out = trio.open_memory_channel[
+            CompareAnswers | Callable[[], None]
+        ](2 * QUEUE_MAX)
         self._running: dict[tuple[RequestId, int], _Generate] = {}
 
     @property
@@ -98,6 +100,8 @@ class ModelWork:
             job = _Generate(generation_request, request.fields, done)
             self._running[key] = job
             self._generate_in.send_nowait(job)
+            if preparation := self._judge.preparation(request.prompt):
+                self._compare_in.send_nowait(preparation)  # while the model is thinking
         except InferenceError as error:
             log.warning("cannot answer: %s", error)
             done(None, no_values("question not usable"))
@@ -181,6 +185,9 @@ class ModelWork:
 
     async def _compare_all(self) -> None:
         async for effect in self._compare_out:
+            if not isinstance(effect, CompareAnswers):
+                await _in_worker(partial(_prepare, effect))
+                continue
             comparison = await _in_worker(partial(self._compare, effect.question, effect.texts))
             self._deliver(
                 AnswersCompared(
@@ -194,6 +201,14 @@ class ModelWork:
                     ),
                 )
             )
+
+
+def _prepare(preparation: Callable[[], None]) -> None:
+    """Never fails: whoever compares then finds out what is missing, and says so."""
+    try:
+        preparation()
+    except Exception as error:
+        log.warning("cannot get ready to compare: %s", error, exc_info=True)
 
 
 def no_values(why: str) -> Reading:

@@ -13,10 +13,10 @@ judges entailment may be added (``nli``): it can only lower similarities.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
@@ -70,8 +70,23 @@ class Comparison:
     contradictions: tuple[tuple[int, int, str], ...]
 
 
+@runtime_checkable
+class Loadable(Protocol):
+    """An embedder that is loaded when it is needed; see ``judging.LazyEmbedder``."""
+
+    @property
+    def loaded(self) -> bool:
+        """Whether it is."""
+
+    def load(self) -> None:
+        """Load it unless that was done."""
+
+
 class AnswerJudge(Protocol):
-    """What the daemon needs of a judge; see ``Judge.compare``."""
+    """What the daemon needs of a judge; see ``Judge``."""
+
+    def preparation(self, question: str) -> Callable[[], None] | None:
+        """What to do before answers to this question are compared; None if nothing."""
 
     def compare(self, question: str, answers: Sequence[str]) -> Comparison:
         """Compare every pair."""
@@ -93,6 +108,13 @@ class Judge:
         self._embedder = embedder
         self._han_embedder = han_embedder or embedder
         self._entailment = entailment
+
+    def preparation(self, question: str) -> Callable[[], None] | None:
+        """Load the embedder for Chinese if the question has any, before there are answers."""
+        embedder = self._han_embedder
+        if isinstance(embedder, Loadable) and not embedder.loaded and has_han(question):
+            return embedder.load
+        return None
 
     def compare(self, question: str, answers: Sequence[str]) -> Comparison:
         """Compare every pair; equal texts give 10,000 and no contradiction."""

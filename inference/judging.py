@@ -1,7 +1,9 @@
 """Put a judge together from the configured models.
 
 The packaged English embedder gets the packaged multilingual one at its side, because it knows no
-Chinese; any other embedder measures everything.
+Chinese; any other embedder measures everything. The second one takes seconds to load and much
+memory, and many networks never need it: it is loaded by the ``Judge.preparation`` of a Chinese
+question, which a node does while its model is thinking, or else by the first Chinese answer.
 """
 
 import threading
@@ -27,10 +29,18 @@ class LazyEmbedder:
 
     def embed(self, texts: Sequence[str]) -> Vectors:
         """See ``Embedder.embed``; the first call may also raise ModelUnavailable."""
-        return self.load().embed(texts)
+        return self._ready().embed(texts)
 
-    def load(self) -> Embedder:
-        """Load it if that was not done yet; may raise ModelUnavailable."""
+    @property
+    def loaded(self) -> bool:
+        """Whether it is."""
+        return self._loaded is not None
+
+    def load(self) -> None:
+        """Load it unless that was done; may raise ModelUnavailable."""
+        self._ready()
+
+    def _ready(self) -> Embedder:
         with self._turn:
             if self._loaded is None:
                 self._loaded = load_embedder(self._settings, self._progress)
@@ -41,13 +51,8 @@ def load_judge(
     settings: EmbedderSettings,
     progress: Progress | None = None,
     entailment: EntailmentSettings | None = None,
-    *,
-    lazily: bool = False,
 ) -> Judge:
     """Load the embedder and, if configured, the model that judges entailment.
-
-    ``lazily``: the second embedder only when the first pair with Chinese comes. A node must not:
-    loading takes seconds, in which the others would take it for dead.
 
     Raises ModelUnavailable, also if the multilingual embedder that goes with the default one
     cannot be prepared: a node that measures Chinese differently would split the network.
@@ -57,7 +62,5 @@ def load_judge(
     if settings.model == DEFAULT_EMBEDDER:
         packaged_embedder(MULTILINGUAL_EMBEDDER.removeprefix("packaged:"))
         second = LazyEmbedder(replace(settings, model=MULTILINGUAL_EMBEDDER), progress)
-        if not lazily:
-            second.load()
     judge: EntailmentJudge | None = load_entailment(entailment, progress) if entailment else None
     return Judge(embedder, second, judge)

@@ -7,7 +7,7 @@ alone: "one of them", "一個", "十分", "CO2". Values are fractions, never flo
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
 from inference.units import (
@@ -109,23 +109,31 @@ def _either(names: "dict[str, int] | dict[str, Unit]") -> str:
 
 
 _UNIT = (
-    rf"(?:\s*-?\s*(?:degrees?\s+|個|个)??(?P<unit>{_either(UNITS)}|percentage[\s-]points?|basis[\s-]points?|"
+    rf"(?:\s*-?\s*(?:degrees?\s+|(?:business|working|trading|calendar)\s+|"
+    rf"[個个]?工作|個|个)??(?P<unit>{_either(UNITS)}|percentage[\s-]points?|basis[\s-]points?|"
     r"per cent))?"
 )
+# 兩成 is 20 percent; 成 begins and ends many other words.
+_TENTHS = "成(?![长長為为功立本員员熟交果就份品名])"
 _DIGITS = re.compile(
     r"(?P<prefix>nt\$|us\$|[$€£¥]|攝氏|摄氏)?\s*"
-    r"(?<![a-z0-9])(?<![0-9][.,])(?P<sign>[-−]?)(?P<number>\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?)"
-    rf"(?P<ordinal>st|nd|rd|th)?(?:\s*(?P<scale>{_either(_SCALES)}))?{_UNIT}"
+    r"(?<![a-z0-9])(?<![0-9][.,])(?P<sign>[-−]|(?<!\d )(?:minus|negative)\s+|零下\s*|[負负])?"
+    r"(?P<number>\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?)"
+    rf"(?P<ordinal>st|nd|rd|th)?(?:\s*(?P<scale>{_either(_SCALES)}))?"
+    rf"(?:\s*(?P<tenths>{_TENTHS})|{_UNIT})"
 )
 _LARGE = ("thousand", "million", "billion", "trillion")
 _ENGLISH = "|".join((*_ORDINALS, *_SMALL, *_TENS, "hundred", "dozen", *_LARGE))
 _WRITTEN = re.compile(
-    rf"\b(?P<words>(?:{_ENGLISH})(?:(?:\s+and\s+|\s*-\s*|\s+)(?:{_ENGLISH}))*)\b{_UNIT}"
+    # "and" joins only behind a scale: "a hundred and five" is one number, "three and five" are two.
+    rf"\b(?P<words>(?:{_ENGLISH})(?:(?:(?<=hundred)\s+and\s+|(?<=thousand)\s+and\s+|"
+    rf"(?<=million)\s+and\s+|\s*-\s*|\s+)(?:{_ENGLISH}))*)\b{_UNIT}"
 )
 _HAN_NUMERAL = "零〇一二三四五六七八九兩两十百千萬万億亿兆"
 _HAN_NUMBER = re.compile(
-    rf"(?P<percent>百分之)?(?P<digits>[{_HAN_NUMERAL}]+)"
-    rf"(?:[點点](?P<fraction>[零〇一二三四五六七八九]+))?{_UNIT}"
+    rf"(?P<celsius>[攝摄]氏)?(?P<below>零下|[負负])?(?P<percent>百分之)?(?P<digits>[{_HAN_NUMERAL}]+)"
+    rf"(?:[點点](?P<fraction>[零〇一二三四五六七八九]+))?"
+    rf"(?:(?P<tenths>{_TENTHS})(?P<half>[一二三四五六七八九半])?|{_UNIT})"
 )
 # Words that contain numerals without counting anything.
 _HAN_IDIOM = re.compile(
@@ -134,7 +142,7 @@ _HAN_IDIOM = re.compile(
     "之一|萬物|万物|千古|四處|四处|四周|三角|九龍|百姓|八卦|二元|一帶|一带"
 )
 _HAN_COUNTED = re.compile(
-    "[個个天年月日週周次人位名元倍種种塊块層层歲岁顆颗隻只條条件張张座部本輛辆國国州季]|"
+    "[度個个天年月日週周次人位名元倍種种塊块層层歲岁顆颗隻只條条件張张座部本輛辆國国州季]|"
     "小時|小时|分鐘|分钟"
 )
 _MONTH = re.compile(
@@ -169,6 +177,7 @@ _HEDGE = re.compile(
     r"(?:about|around|approximately|roughly|nearly|almost|over|more than|circa|some|"
     r"約|约|大約|大约|將近|将近|近|超過|超过|左右)\s*$"
 )
+_RANGE = re.compile(r"\s*(?:-|–|—|~|～|to|and|or|至|到|或|和)\s*")
 _HEDGE_AFTER = re.compile(r"\s*(?:左右|上下|or so\b|approximately)")
 _APPROXIMATION = Fraction(2, 100)
 
@@ -187,7 +196,22 @@ def quantities(text: str) -> list[Quantity]:
         *_from_han(plain),
         *_from_months(plain),
     ]
-    return sorted(found, key=lambda quantity: (quantity.start, quantity.end))
+    ordered = sorted(found, key=lambda quantity: (quantity.start, quantity.end))
+    return _with_units_of_ranges(plain, ordered)
+
+
+def _with_units_of_ranges(plain: str, found: list[Quantity]) -> list[Quantity]:
+    """The first number of "three to five days" counts days too."""
+    ordered = list(found)
+    for at in range(len(ordered) - 2, -1, -1):
+        low, high = ordered[at], ordered[at + 1]
+        if (
+            low.unit == PLAIN != high.unit
+            and high.unit.dimension != PLAIN.dimension
+            and _RANGE.fullmatch(plain, low.end, high.start)
+        ):
+            ordered[at] = replace(low, unit=high.unit)
+    return ordered
 
 
 def without_quantities(text: str) -> str:
@@ -222,7 +246,14 @@ def comparable(a: Quantity, b: Quantity) -> bool:
     """Whether two quantities could be about the same thing: one dimension, or one without unit."""
     if SHARE in (a.unit, b.unit) and a.unit != b.unit:
         return False  # "two thirds" does not measure what "451" measures
+    if (_is_year(a) and b.unit != PLAIN) or (_is_year(b) and a.unit != PLAIN):
+        return False
     return PLAIN in (a.unit, b.unit) or a.unit.dimension == b.unit.dimension
+
+
+def _is_year(number: Quantity) -> bool:
+    """Whether a number without a unit is written as a year is: "in 2014"."""
+    return number.unit == PLAIN and number.surface.isdigit() and 1500 <= number.value <= 2100
 
 
 def _rounded(value: Fraction, decimals: int) -> int:
@@ -300,6 +331,8 @@ def _from_digits(plain: str) -> Iterator[Quantity]:
         unit = _unit(match)
         if match["prefix"]:
             unit = UNITS.get(match["prefix"], CELSIUS)
+        elif match["tenths"]:
+            value, unit = 10 * value, PERCENT
         elif _is_calendar_year(match, value):
             unit = PLAIN
         yield _quantity(plain, match, value, unit, len(digits.partition(".")[2]))
@@ -341,7 +374,13 @@ def _from_han(plain: str) -> Iterator[Quantity]:
             continue  # the scale of a number in digits
         digits = match["digits"]
         unit = _unit(match)
-        counted = match["unit"] or match["percent"] or _HAN_COUNTED.match(plain, match.end())
+        counted = (
+            match["unit"]
+            or match["percent"]
+            or match["celsius"]
+            or match["tenths"]
+            or _HAN_COUNTED.match(plain, match.end())
+        )
         article = digits == "一" and unit == PLAIN
         if article or (len(digits) == 1 and not (counted or _stands_alone(plain, match))):
             continue
@@ -350,8 +389,16 @@ def _from_han(plain: str) -> Iterator[Quantity]:
         if fraction:
             tail = int("".join(str(_HAN_DIGITS[digit]) for digit in fraction))
             value += Fraction(tail, 10 ** len(fraction))
+        if match["below"]:
+            value = -value
         if match["percent"]:
             unit = PERCENT
+        elif match["tenths"]:
+            rest = match["half"] or ""
+            value = 10 * value + (5 if rest == "半" else _HAN_DIGITS.get(rest, 0))
+            unit = PERCENT
+        elif match["celsius"]:
+            unit = CELSIUS
         elif _is_calendar_year(match, value):
             unit = PLAIN
         yield _quantity(plain, match, value, unit, len(fraction))

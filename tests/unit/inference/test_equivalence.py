@@ -71,6 +71,27 @@ def test_pairs_with_chinese_are_measured_by_the_second_embedder() -> None:
     assert len(chinese.texts) == calls
 
 
+class _Loadable(_FixedEmbedder):
+    """Like ``LazyEmbedder``."""
+
+    loaded = False
+
+    def load(self) -> None:
+        self.loaded = True
+
+
+def test_a_chinese_question_loads_the_second_embedder_beforehand() -> None:
+    """Once; and no other question does."""
+    chinese = _Loadable()
+    judge = Judge(_FixedEmbedder(), chinese)
+    assert judge.preparation(FRANCE) is None
+    preparation = judge.preparation("法國的首都是哪裡？")
+    assert preparation is not None
+    preparation()
+    assert chinese.loaded
+    assert judge.preparation("法國的首都是哪裡？") is None
+
+
 class _Severe:
     """An entailment judge that takes 3,000 basis points off every pair."""
 
