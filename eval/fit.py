@@ -22,6 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from inference.analysis import analyse
+from inference.attack import edits
 from inference.calibration import UNIT, Cosines, features
 from inference.embedding import EmbedderSettings, Vectors, load_embedder
 from inference.equivalence import measure
@@ -119,6 +120,18 @@ def expanded(rows: list[Row]) -> list[Row]:
     return found
 
 
+def lies(rows: list[Row]) -> list[Row]:
+    """Each answer against the opposed versions that a liar makes of it, at weight 0.3."""
+    texts = {(row["question"], row[key]): row for row in rows if row["same"] for key in "ab"}
+    return [
+        row | {"question": question, "a": text, "b": lie, "same": False, "relation": "lie",
+               "weight": 0.3, "category": "", "key": question or text}
+        for (question, text), row in sorted(texts.items(), key=lambda t: t[0])
+        for kind, lie in edits(text)
+        if kind in ("number", "opposite", "negation", "name")
+    ]  # fmt: skip
+
+
 class _Remembering:
     """Embeds each text once, all in one call, which is many times faster than pair by pair."""
 
@@ -174,7 +187,7 @@ def fitted(values: Floats, same: Floats, weight: Floats) -> Floats:
 
 def main() -> None:
     labelled = [json.loads(line) for line in PAIRS.read_text(encoding="utf-8").splitlines()]
-    rows = expanded(labelled) + rephrased(labelled)
+    rows = expanded(labelled) + rephrased(labelled) + lies(labelled)
     flagged = np.array(
         [first_objection(row["question"], row["a"], row["b"]) is not None for row in rows]
     )

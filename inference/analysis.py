@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from zlib import crc32
 
+from inference.antonyms import english_poles, han_poles
 from inference.language import HAN
 from inference.lexicon import concepts, fold_han, lemmas, nearby, opposites
 from inference.moments import Moment, split_moments
@@ -123,6 +124,17 @@ class Part:
     def nearby(self) -> frozenset[str]:
         """Concepts of all content words and what is near them."""
         return frozenset().union(*map(nearby, self.words))
+
+    @cached_property
+    def besides_poles(self) -> frozenset[str]:
+        """Dictionary forms and pairs of characters, without the words for a side of an axis."""
+        words = {min(lemmas(word)) for word in self.words if not english_poles(word)}
+        han = self.han
+        for _, word, _ in reversed(han_poles(han)):
+            han = han.replace(word, " ")
+        return frozenset(words) | {
+            run[i : i + 2] for run in han.split() for i in range(max(1, len(run) - 1))
+        }
 
     @cached_property
     def opposites(self) -> frozenset[str]:

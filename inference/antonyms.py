@@ -14,24 +14,23 @@ from typing import Literal, NamedTuple
 from inference.lexicon import fold_han, lemmas
 
 Pole = Literal[1, -1]
-Kind = Literal["", "comparative", "roles", "valence"]
-_KINDS: dict[str, Kind] = {
-    "comparative": "comparative",
-    "roles": "roles",
-    "valence": "valence",
-}
+Kind = Literal["", "comparative", "roles", "share", "valence"]
+_KINDS: tuple[Kind, ...] = ("comparative", "roles", "share", "valence")
 
 
 class Axis(NamedTuple):
     """One line of a table.
 
     The poles of a ``comparative`` one change places with the things compared; in one of ``roles``
-    ("buyer", "seller") the poles alone say little once a party is named; one of ``valence``
-    ("safe", "dangerous") answers questions for advice.
+    ("buyer", "seller") the poles alone say little once a party is named; those of ``share``
+    ("most", "few") change sides with a denial: most are not what few are; one of ``valence``
+    ("safe", "dangerous") answers questions for advice. On an axis of ``tone`` the first pole is the
+    bright one, so that "jumped" and "bearish" have opposite tones.
     """
 
     number: int
     kind: Kind = ""
+    tone: bool = False
 
 
 class PoleWord(NamedTuple):
@@ -53,7 +52,9 @@ def _table(name: str) -> dict[str, tuple[PoleWord, ...]]:
             continue
         number += 1
         positive, negative, *rest = (part.split() for part in line.split("|"))
-        axis = Axis(number, _KINDS[rest[0][0]] if rest else "")
+        marks = rest[0] if rest else []
+        kind = next((kind for kind in _KINDS if kind in marks), "")
+        axis = Axis(number, kind, "tone" in marks)
         sides: tuple[tuple[Pole, list[str]], ...] = ((1, positive), (-1, negative))
         for pole, words in sides:
             for word in words:

@@ -47,6 +47,10 @@ _HAN_NOT_NEGATING = re.compile(
     "个别|性别|区别|是否|否则|无疑|无线|不可或缺|缺一不可|"
     "[会能是可好要用]不[会能是可好要用]|有没有|不锈钢|不足|不便|无限|无人机|无所谓"
 )
+# To advise waiting is to advise against it.
+_HAN_ADVISES_NOT = re.compile(
+    "(?:建议|推荐|最好)(?=.{0,4}?(?:观望|避免|暂缓|停止|等待|再等|出场|离场))"
+)
 _HAN_REACH = 5
 _HAN_STOP = re.compile("[，。；、！？,;.!?]|但|而是|却")
 _OPENING = r"^\W*(?:well|so|in short|short answer|answer|the answer is)?\W*"
@@ -104,6 +108,12 @@ class Reading:
     def denies(self) -> bool:
         """Whether the statement is negative; two negations cancel out."""
         return self.denials % 2 == 1
+
+    @cached_property
+    def tone(self) -> int:
+        """1 if everything said on axes of tone is bright, -1 if it is dark, else 0."""
+        tones = {found.pole for found, _ in self.poles if found.axis.tone}
+        return tones.pop() if len(tones) == 1 else 0
 
     @cached_property
     def sides(self) -> dict[Axis, tuple[int, str]]:
@@ -187,6 +197,7 @@ def _read_english(plain: str) -> tuple[int, list[tuple[PoleWord, str]]]:
 
 
 def _read_han(plain: str) -> tuple[int, list[tuple[PoleWord, str]]]:
+    plain = _HAN_ADVISES_NOT.sub("不建议", plain)
     negators = {match.span() for match in HAN_NEGATOR.finditer(plain)}
     consumed: set[tuple[int, int]] = set()
     poles: list[tuple[PoleWord, str]] = []

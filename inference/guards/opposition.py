@@ -1,18 +1,21 @@
 """Guards on opposites and denials: poles of an axis, antonyms, the same clause denied."""
 
 from functools import lru_cache
+from itertools import product
 
 from inference.analysis import Analysis, Part
 from inference.antonyms import Axis, english_poles
 from inference.entities import capitalised_names, opening_names
 from inference.guards.objection import Objection
 from inference.lexicon import opposites
-from inference.overlap import aligned, best_pairs, covered, overlap_permille
+from inference.overlap import PERMILLE, aligned, best_pairs, covered, overlap_permille
 from inference.polarity import denies_by_word
 from inference.wording import content_terms
 
 # Two clauses say the same, but for a negation, if they share this much.
 _SAME_CLAUSE_PERMILLE = 660
+# Two clauses are about one thing if they share this much besides the words for its direction.
+_SAME_THING_PERMILLE = 750
 # Nearly one sentence, but for an antonym.
 _ALIKE_PERMILLE = 600
 
@@ -28,6 +31,8 @@ def opposite_poles(_question: Analysis, a: Analysis, b: Analysis) -> Objection |
         for axis in sorted(sides_x.keys() & sides_y.keys()):
             (pole_x, word_x), (pole_y, word_y) = sides_x[axis], sides_y[axis]
             if pole_x == pole_y or (axis.kind == "comparative" and _arguments_swapped(x, y)):
+                continue
+            if axis.kind == "share" and x.reading.denies != y.reading.denies:
                 continue
             if axis.kind == "roles" and _parties_named(x, y):
                 continue
@@ -48,6 +53,28 @@ def opposite_clauses(_question: Analysis, a: Analysis, b: Analysis) -> Objection
             (pole_x, word_x), (pole_y, word_y) = sides_x[axis], sides_y[axis]
             if pole_x != pole_y and not axis.kind:
                 return Objection("direction", word_x, word_y)
+    return None
+
+
+def opposite_ends(_question: Analysis, a: Analysis, b: Analysis) -> Objection | None:
+    """Of one and the same thing opposite sides are said, in whichever clauses that is.
+
+    "The dollar weakens, the yen gains" takes both sides of an axis, so only what else stands in the
+    clause says who does which.
+    """
+    for x, y in aligned(a, b):
+        if len(x.clauses) == len(y.clauses) == 1:
+            continue
+        for one, other in product(x.clauses, y.clauses):
+            thing, other_thing = one.besides_poles, other.besides_poles
+            shared = len(thing & other_thing)
+            if PERMILLE * shared < _SAME_THING_PERMILLE * max(1, len(thing | other_thing)):
+                continue
+            sides, other_sides = one.reading.sides, other.reading.sides
+            for axis in sorted(sides.keys() & other_sides.keys()):
+                (pole, word), (other_pole, other_word) = sides[axis], other_sides[axis]
+                if pole != other_pole and not axis.kind:
+                    return Objection("direction", word, other_word)
     return None
 
 
