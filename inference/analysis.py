@@ -116,6 +116,11 @@ class Part:
         return mask
 
     @cached_property
+    def mask_bits(self) -> int:
+        """How many bits of the mask are set."""
+        return self.mask.bit_count()
+
+    @cached_property
     def concepts(self) -> frozenset[str]:
         """Concepts of all content words."""
         return frozenset().union(*map(concepts, self.words))

@@ -1,6 +1,7 @@
 """Lower and upper bounds: "at least 5" against "at most 5", "不少於" against "少於"; pure."""
 
 import re
+from functools import lru_cache
 
 from inference.analysis import Part
 from inference.lexicon import fold_han
@@ -30,11 +31,18 @@ _WINDOW = 24
 
 def bounds_differ(a: Part, b: Part) -> tuple[str, str] | None:
     """The two ways in which one amount is bounded, if they are opposite."""
-    for x in a.quantities:
-        for y in b.quantities:
-            if same_amount(x, y) and _bound(a, x) * _bound(b, y) < 0:
-                return tuple(_named(part, n) for part, n in ((a, x), (b, y)))  # type: ignore[return-value]
+    for x, bound_x in _bounded(a):
+        for y, bound_y in _bounded(b):
+            if bound_x != bound_y and same_amount(x, y):
+                return _named(x, bound_x), _named(y, bound_y)
     return None
+
+
+@lru_cache(maxsize=8_192)
+def _bounded(part: Part) -> tuple[tuple[Quantity, int], ...]:
+    """The numbers that are bounds, with 1 for a lower and -1 for an upper one."""
+    found = ((number, _bound(part, number)) for number in part.quantities)
+    return tuple((number, bound) for number, bound in found if bound)
 
 
 def _bound(part: Part, number: Quantity) -> int:
@@ -52,6 +60,5 @@ def _bound(part: Part, number: Quantity) -> int:
     return -1 if upper or _UPPER_AFTER.search(after) else 0
 
 
-def _named(part: Part, number: Quantity) -> str:
-    bound = _bound(part, number)
+def _named(number: Quantity, bound: int) -> str:
     return f"{'at least' if bound > 0 else 'at most'} {number.surface}"

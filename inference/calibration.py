@@ -101,8 +101,8 @@ def features(cosines: Cosines, evidence: Evidence) -> dict[str, int]:
 _FROM_COSINES = ("alone", "completed", "weakest", "replaced_alike")
 _LINEAR = listed(
     "han contained covered subset core core_conflict reordered numbers_shared numbers_conflict "
-    "numbers_one_sided asked_missing poles_agree poles_conflict denial stance leaning unanswered tone "
-    "turned antonym names_shared names_conflict length"
+    "numbers_one_sided asked_missing poles_agree poles_conflict denial stance leaning unanswered "
+    "tone turned antonym names_shared names_conflict length"
 )
 
 

@@ -63,7 +63,8 @@ def names(question: str, answer: str) -> frozenset[str]:
         tokens = _WORD.findall(sentence)
         lower_rest = [token for token in tokens[1:] if not _capitalised(token)]
         restates = all(
-            stem(token.lower()) in asked or token.lower() in FUNCTION_WORDS for token in lower_rest
+            stem(token.lower()) in asked or token.lower() in FUNCTION_WORDS or token.isdigit()
+            for token in lower_rest
         )
         for span in _spans(sentence):
             opens = sentence.lstrip().startswith(span[0])

@@ -216,7 +216,12 @@ def _numbers(question: Part, x: Part, y: Part) -> tuple[int, int, int]:
 
 
 def _unmatched(numbers: tuple[Quantity, ...], others: tuple[Quantity, ...]) -> list[Quantity]:
-    return [n for n in numbers if not any(same_amount(n, other) for other in others)]
+    exactly = {(other.unit, other.exact) for other in others}
+    return [
+        n
+        for n in numbers
+        if (n.unit, n.exact) not in exactly and not any(same_amount(n, other) for other in others)
+    ]
 
 
 def _side_by_side(a: Analysis, b: Analysis) -> int:

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from functools import lru_cache
 
 from inference.units import (
     CELSIUS,
@@ -23,9 +24,11 @@ from inference.units import (
 from inference.wording import listed, normalise
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Quantity:
-    """A number as written. ``value`` is in ``unit``; ``decimals`` counts digits after the point.
+    """A number as written, in one place of one text; equal only to itself.
+
+    ``value`` is in ``unit``; ``decimals`` counts digits after the point.
 
     ``approximate``: the text hedges it ("about", "約"). ``start`` and ``end`` delimit it in the
     normalised text.
@@ -40,9 +43,19 @@ class Quantity:
     end: int
     base: Fraction = field(init=False, compare=False, repr=False)
     """The value in the base unit of its dimension."""
+    exact: tuple[int, int] = field(init=False, compare=False, repr=False)
+    exact_base: tuple[int, int] = field(init=False, compare=False, repr=False)
+    """``value`` and ``base`` as numerator and denominator, which compare faster than fractions."""
+    is_year: bool = field(init=False, compare=False, repr=False)
+    """Whether it has no unit and is written as a year is: "in 2014"."""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "base", self.value * self.unit.factor + self.unit.offset)
+        base = self.value * self.unit.factor + self.unit.offset
+        is_year = self.unit is PLAIN and self.surface.isdigit() and 1500 <= self.value <= 2100
+        object.__setattr__(self, "base", base)
+        object.__setattr__(self, "exact", self.value.as_integer_ratio())
+        object.__setattr__(self, "exact_base", base.as_integer_ratio())
+        object.__setattr__(self, "is_year", is_year)
 
 
 _SMALL = {
@@ -222,21 +235,23 @@ def without_quantities(text: str) -> str:
     return plain
 
 
+@lru_cache(maxsize=65_536)
 def same_amount(a: Quantity, b: Quantity) -> bool:
     """Whether two quantities say the same: converted, rounded or hedged as they are written."""
-    if a.unit is b.unit and a.value == b.value:
+    if a.unit is b.unit and a.exact == b.exact:
         return True
     if not comparable(a, b) or (
-        a.unit.dimension == b.unit.dimension == "money" and a.unit != b.unit
+        a.unit.dimension == b.unit.dimension == "money" and a.unit is not b.unit
     ):
         return False
-    x, y = a.value, b.value
-    if a.unit != PLAIN != b.unit:
-        x, y = a.base, b.base
-    if x == y:
+    based = PLAIN is not a.unit is not b.unit is not PLAIN
+    if (a.exact_base == b.exact_base) if based else (a.exact == b.exact):
         return True
     decimals = min(a.decimals, b.decimals)
-    if decimals >= 1 and a.unit == b.unit and _rounded(x, decimals) == _rounded(y, decimals):
+    if not (decimals and a.unit is b.unit) and not (a.approximate or b.approximate):
+        return False
+    x, y = (a.base, b.base) if based else (a.value, b.value)
+    if decimals and a.unit is b.unit and _rounded(x, decimals) == _rounded(y, decimals):
         return True
     hedged = a.approximate or b.approximate
     return hedged and abs(x - y) <= _APPROXIMATION * max(abs(x), abs(y))
@@ -244,16 +259,13 @@ def same_amount(a: Quantity, b: Quantity) -> bool:
 
 def comparable(a: Quantity, b: Quantity) -> bool:
     """Whether two quantities could be about the same thing: one dimension, or one without unit."""
-    if SHARE in (a.unit, b.unit) and a.unit != b.unit:
+    if a.unit is b.unit:
+        return True
+    if a.unit is SHARE or b.unit is SHARE:
         return False  # "two thirds" does not measure what "451" measures
-    if (_is_year(a) and b.unit != PLAIN) or (_is_year(b) and a.unit != PLAIN):
-        return False
-    return PLAIN in (a.unit, b.unit) or a.unit.dimension == b.unit.dimension
-
-
-def _is_year(number: Quantity) -> bool:
-    """Whether a number without a unit is written as a year is: "in 2014"."""
-    return number.unit == PLAIN and number.surface.isdigit() and 1500 <= number.value <= 2100
+    if a.unit is PLAIN or b.unit is PLAIN:
+        return not (a.is_year or b.is_year)
+    return a.unit.dimension == b.unit.dimension
 
 
 def _rounded(value: Fraction, decimals: int) -> int:

@@ -16,6 +16,7 @@ def covered(word: str, part: Part) -> bool:
     return not concepts(word).isdisjoint(part.concepts)
 
 
+@lru_cache(maxsize=16_384)
 def coverage(a: Part, b: Part) -> tuple[int, int]:
     """How much of ``a`` occurs in ``b``: the units found and all units.
 
@@ -37,7 +38,7 @@ def coverage(a: Part, b: Part) -> tuple[int, int]:
 
 def likeness_permille(a: Part, b: Part) -> int:
     """About the share of the shorter text's words that the other one has, synonyms apart."""
-    fewer = min(a.mask.bit_count(), b.mask.bit_count())
+    fewer = min(a.mask_bits, b.mask_bits)
     return PERMILLE * (a.mask & b.mask).bit_count() // fewer if fewer else 0
 
 
@@ -53,7 +54,14 @@ def best_pairs(
     xs: tuple[Part, ...], ys: tuple[Part, ...], floor: int
 ) -> Iterator[tuple[Part, Part]]:
     """Pairs in which each is the other's best match, with at least ``floor`` in common."""
-    table = [[likeness_permille(x, y) for y in ys] for x in xs]
+    masks = [(y.mask, y.mask_bits) for y in ys]
+    table = [
+        [
+            PERMILLE * (mask & other).bit_count() // (min(bits, other_bits) or 1)
+            for other, other_bits in masks
+        ]
+        for mask, bits in ((x.mask, x.mask_bits) for x in xs)
+    ]
     columns = [max(column) for column in zip(*table, strict=True)]
     for x, row in zip(xs, table, strict=True):
         best = max(row)

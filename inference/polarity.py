@@ -110,6 +110,11 @@ class Reading:
         return self.denials % 2 == 1
 
     @cached_property
+    def axes(self) -> frozenset[Axis]:
+        """The axes that the text touches, on one side or on both."""
+        return frozenset(found.axis for found, _ in self.poles)
+
+    @cached_property
     def tone(self) -> int:
         """1 if everything said on axes of tone is bright, -1 if it is dark, else 0."""
         tones = {found.pole for found, _ in self.poles if found.axis.tone}

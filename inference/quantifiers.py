@@ -7,6 +7,7 @@ says nothing about it.
 
 import re
 from functools import lru_cache
+from typing import NamedTuple
 
 from inference.analysis import Part
 from inference.lexicon import fold_han, lemmas
@@ -51,43 +52,63 @@ _NEGATED = re.compile(r"(?:not|n't|never|并非|不是|非)\s*$")
 _TOKEN = re.compile(r"[a-z0-9#]+(?:['-][a-z]+)*|[,;:.!?]")
 
 
+class _Counted(NamedTuple):
+    """What was read in one text; ``things`` are quantifiers by the counted thing."""
+
+    han: frozenset[int]
+    only: frozenset[str]
+    but: frozenset[str]
+    opens_only: bool
+    opens_any: bool
+    things: dict[str, int]
+
+
 def quantifiers_differ(a: Part, b: Part) -> tuple[str, str] | None:
     """The quantifiers of a thing that both texts count, if they exclude each other."""
+    read_a, read_b = _read(a.plain), _read(b.plain)
+    if read_a is None or read_b is None:
+        return None
+    turned = a.reading.denies != b.reading.denies
     if a.han and b.han:
-        in_a, in_b = _han(fold_han(a.plain)), _han(fold_han(b.plain))
-        if len(in_a) == len(in_b) == 1 and frozenset((*in_a, *in_b)) in _EXCLUDES:
+        in_a, in_b = read_a.han, read_b.han
+        if len(in_a) == len(in_b) == 1 and _exclude(min(in_a), min(in_b), turned=turned):
             return _NAMES[min(in_a)], _NAMES[min(in_b)]
-    if excluded := _only_against_except(a.plain, b.plain):
-        return excluded
-    opening = _OPENS_ONLY.match, _OPENS_ANY.match
-    if (opening[0](a.plain) and opening[1](b.plain)) or (
-        opening[1](a.plain) and opening[0](b.plain)
-    ):
-        return ("only some", "anybody") if opening[0](a.plain) else ("anybody", "only some")
-    in_a_words, in_b_words = _counted(a), _counted(b)
+    if shared := sorted(read_a.only & read_b.but):
+        return f"only {shared[0]}", f"all but {shared[0]}"
+    if shared := sorted(read_b.only & read_a.but):
+        return f"all but {shared[0]}", f"only {shared[0]}"
+    if read_a.opens_only and read_b.opens_any:
+        return "only some", "anybody"
+    if read_a.opens_any and read_b.opens_only:
+        return "anybody", "only some"
+    in_a_words, in_b_words = read_a.things, read_b.things
     for thing in sorted(in_a_words.keys() & in_b_words.keys()):
         x, y = in_a_words[thing], in_b_words[thing]
-        if x != y and frozenset((x, y)) in _EXCLUDES:
+        if _exclude(x, y, turned=turned):
             return f"{_NAMES[x]} {thing}", f"{_NAMES[y]} {thing}"
     return None
 
 
-def _only_against_except(a: str, b: str) -> tuple[str, str] | None:
-    """ "Books only" against "everything except books"."""
-    for x, y in ((a, b), (b, a)):
-        only = {w for m in _ONLY.finditer(x) for w in (m[1] or m[2]).split()[-1:]}
-        but = {w for m in _EXCEPT.finditer(y) for w in m[1].split()[-1:]}
-        if shared := sorted(only & but):
-            named = f"only {shared[0]}", f"all but {shared[0]}"
-            return named if x is a else named[::-1]
-    return None
-
-
-def _counted(part: Part) -> dict[str, int]:
-    return _counted_in(part.plain if not has_han(part.plain) else "")
+def _exclude(x: int, y: int, *, turned: bool) -> bool:
+    """Whether two amounts exclude each other; few that are leave most that are not (``turned``)."""
+    pair = frozenset((x, y))
+    return pair in _EXCLUDES and not (turned and pair == {FEW, MOST})
 
 
 @lru_cache(maxsize=8_192)
+def _read(plain: str) -> _Counted | None:
+    """None if the text quantifies nothing."""
+    found = _Counted(
+        han=_han(fold_han(plain)) if has_han(plain) else frozenset(),
+        only=frozenset(w for m in _ONLY.finditer(plain) for w in (m[1] or m[2]).split()[-1:]),
+        but=frozenset(w for m in _EXCEPT.finditer(plain) for w in m[1].split()[-1:]),
+        opens_only=_OPENS_ONLY.match(plain) is not None,
+        opens_any=_OPENS_ANY.match(plain) is not None,
+        things={} if has_han(plain) else _counted_in(plain),
+    )
+    return found if any(found) else None
+
+
 def _counted_in(plain: str) -> dict[str, int]:
     """Quantifier by the counted thing's dictionary form; things counted twice are left out."""
     tokens = _TOKEN.findall(plain)
@@ -120,11 +141,11 @@ def _counted_in(plain: str) -> dict[str, int]:
     return {thing: amount for thing, amount in found.items() if thing not in ambiguous}
 
 
-def _han(folded: str) -> set[int]:
+def _han(folded: str) -> frozenset[int]:
     found = set()
     for match in _HAN_QUANTIFIER.finditer(folded):
         amount = next(n for n, _ in _HAN if match[f"q{n}"])
         if _NEGATED.search(folded[: match.start()]):
             amount = SOME if amount == ALL else amount
         found.add(amount)
-    return found
+    return frozenset(found)

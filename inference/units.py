@@ -6,9 +6,11 @@ from fractions import Fraction
 from inference.wording import listed
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Unit:
     """A unit of a dimension: ``base = value * factor + offset``, in the dimension's base unit.
+
+    There is one object for each unit, so units are compared by identity.
 
     Currencies share the dimension "money" and never convert, so they differ by ``name``.
     """
@@ -23,7 +25,7 @@ PLAIN = Unit("", "")
 PERCENT = Unit("%", "percent")
 SHARE = Unit("of the whole", "share")
 MONTH_OF_YEAR = Unit("month of the year", "calendar month")
-TIMES = Unit("times as much", "ratio")
+TIMES = Unit("times as much", "percent", Fraction(100))
 CELSIUS = Unit("°C", "temperature")
 YEAR = Unit("years", "calendar time", Fraction(12))
 

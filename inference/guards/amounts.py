@@ -1,5 +1,7 @@
 """Guards on what is counted and dated: numbers, bounds, quantifiers, moments."""
 
+from functools import lru_cache
+
 from inference.analysis import Analysis, Part
 from inference.bounds import bounds_differ
 from inference.guards.objection import Objection
@@ -15,6 +17,8 @@ _YEARS = range(1000, 2200)
 def different_moments(question: Analysis, a: Analysis, b: Analysis) -> Objection | None:
     """Each answer names a date or time that fits none of the other's."""
     for x, y in aligned(a, b):
+        if not (x.moments or y.moments):
+            continue
         moments_x, moments_y = _moments(x, y), _moments(y, x)
         asked = question.whole.moments
         for kind in (_is_time, _is_weekday, _is_date):
@@ -33,12 +37,15 @@ def different_numbers(question: Analysis, a: Analysis, b: Analysis) -> Objection
     More numbers on one side only are more detail: "1945" against "2 September 1945". Numbers that
     an answer repeats from the question do not count, unless it has no others ("5 % or 50 %?").
     """
+    bare = _is_bare(a) or _is_bare(b)
+    all_x, all_y = a.whole.quantities, b.whole.quantities
     for x, y in aligned(a, b):
-        all_x, all_y = a.whole.quantities, b.whole.quantities
+        if not x.quantities or not y.quantities:
+            continue
         in_x, in_y = _answered(question, x), _answered(question, y)
         # A bare number answers the question even if the question has it too.
-        seen_x = in_x if _is_bare(a) or _is_bare(b) else all_x
-        seen_y = in_y if _is_bare(a) or _is_bare(b) else all_y
+        seen_x = in_x if bare else all_x
+        seen_y = in_y if bare else all_y
         only_x = [n for n in in_x if not any(same_amount(n, other) for other in seen_y)]
         only_y = [n for n in in_y if not any(same_amount(n, other) for other in seen_x)]
         for n in only_x:
@@ -69,6 +76,7 @@ def _is_bare(answer: Analysis) -> bool:
     return len(answer.whole.words) + len(answer.whole.han_pairs) <= 1
 
 
+@lru_cache(maxsize=8_192)
 def _answered(question: Analysis, part: Part) -> list[Quantity]:
     asked, given = question.whole.quantities, part.quantities
     new = [x for x in given if not any(x.unit == y.unit and same_amount(x, y) for y in asked)]

@@ -1,6 +1,7 @@
 """Guards on what an answer as a whole takes a stand for: refusal, yes or no, a choice, a name."""
 
 import re
+from functools import lru_cache
 
 from inference.analysis import Analysis, Part
 from inference.choices import choices_differ
@@ -66,6 +67,8 @@ def different_names(question: Analysis, a: Analysis, b: Analysis) -> Objection |
     """Each short answer names something that neither the other one nor the question names."""
     if max(len(a.whole.ordered), len(b.whole.ordered)) > _NAMED_WORDS_MAX:
         return None
+    if a.is_han and b.is_han and a.whole.quantities and b.whole.quantities:
+        return None  # a measure was asked for
     mismatch = name_mismatch(question.whole.text, a.whole.text, b.whole.text)
     if mismatch is None:
         return None
@@ -93,6 +96,7 @@ def different_cores(question: Analysis, a: Analysis, b: Analysis) -> Objection |
     return Objection("entity", " ".join(core_a), " ".join(core_b))
 
 
+@lru_cache(maxsize=8_192)
 def _core(question: Part, answer: Part) -> list[str]:
     """Content words that the question does not have, without figures and formulas."""
     return [

@@ -16,6 +16,7 @@ from inference.wording import content_terms
 _SAME_CLAUSE_PERMILLE = 660
 # Two clauses are about one thing if they share this much besides the words for its direction.
 _SAME_THING_PERMILLE = 750
+_SAME_CLAUSE_THING_PERMILLE = 330
 # Nearly one sentence, but for an antonym.
 _ALIKE_PERMILLE = 600
 
@@ -28,7 +29,7 @@ def opposite_poles(_question: Analysis, a: Analysis, b: Analysis) -> Objection |
     """
     for x, y in aligned(a, b):
         sides_x, sides_y = x.reading.sides, y.reading.sides
-        for axis in sorted(sides_x.keys() & sides_y.keys()):
+        for axis in _shared_axes(x, y):
             (pole_x, word_x), (pole_y, word_y) = sides_x[axis], sides_y[axis]
             if pole_x == pole_y or (axis.kind == "comparative" and _arguments_swapped(x, y)):
                 continue
@@ -48,8 +49,12 @@ def opposite_clauses(_question: Analysis, a: Analysis, b: Analysis) -> Objection
     "Only water is needed, oxygen is not needed" takes both sides as a whole, but not by clauses.
     """
     for x, y in _clause_pairs(a, b):
+        if x.reading.axes.isdisjoint(y.reading.axes):
+            continue
+        if not _about_one_thing(x, y, _SAME_CLAUSE_THING_PERMILLE):
+            continue
         sides_x, sides_y = x.reading.sides, y.reading.sides
-        for axis in sorted(sides_x.keys() & sides_y.keys()):
+        for axis in _shared_axes(x, y):
             (pole_x, word_x), (pole_y, word_y) = sides_x[axis], sides_y[axis]
             if pole_x != pole_y and not axis.kind:
                 return Objection("direction", word_x, word_y)
@@ -63,19 +68,31 @@ def opposite_ends(_question: Analysis, a: Analysis, b: Analysis) -> Objection | 
     clause says who does which.
     """
     for x, y in aligned(a, b):
-        if len(x.clauses) == len(y.clauses) == 1:
+        if x.reading.axes.isdisjoint(y.reading.axes) or len(x.clauses) == len(y.clauses) == 1:
             continue
         for one, other in product(x.clauses, y.clauses):
-            thing, other_thing = one.besides_poles, other.besides_poles
-            shared = len(thing & other_thing)
-            if PERMILLE * shared < _SAME_THING_PERMILLE * max(1, len(thing | other_thing)):
+            if one.reading.axes.isdisjoint(other.reading.axes):
+                continue
+            if not _about_one_thing(one, other, _SAME_THING_PERMILLE):
                 continue
             sides, other_sides = one.reading.sides, other.reading.sides
-            for axis in sorted(sides.keys() & other_sides.keys()):
+            for axis in _shared_axes(one, other):
                 (pole, word), (other_pole, other_word) = sides[axis], other_sides[axis]
                 if pole != other_pole and not axis.kind:
                     return Objection("direction", word, other_word)
     return None
+
+
+def _shared_axes(x: Part, y: Part) -> list[Axis]:
+    """The axes on which both take one side, in order."""
+    sides_x, sides_y = x.reading.sides, y.reading.sides
+    return sorted(axis for axis in sides_x if axis in sides_y)
+
+
+def _about_one_thing(x: Part, y: Part, floor: int) -> bool:
+    """Whether two clauses have this much in common besides the words for a side of an axis."""
+    thing, other = x.besides_poles, y.besides_poles
+    return PERMILLE * len(thing & other) >= floor * max(1, len(thing | other))
 
 
 def negation(_question: Analysis, a: Analysis, b: Analysis) -> Objection | None:
