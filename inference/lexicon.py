@@ -6,6 +6,7 @@ WordNet says which words share a sense, which are antonyms, and which have one h
 characters are folded to their simplified forms with OpenCC's table, so that both scripts meet.
 """
 
+import re
 from collections import defaultdict
 from dataclasses import dataclass, field
 from enum import IntEnum
@@ -39,6 +40,9 @@ _SUFFIXES: tuple[tuple[str, str, str], ...] = (
     ("r", "ily", "y"),
 )
 _NEGATIVE_PREFIXES = ("un", "in", "im", "il", "ir", "dis", "non", "mis", "de", "anti")
+_BRITISH = re.compile(
+    r"is(?=(?:e|es|ed|ing|ation|ations)$)|(?<=\w{2})our(?=s?$|ed$|ing$|able$|ite$)"
+)
 _DERIVED_SHARE_PERCENT = 60
 _DERIVED_LETTERS_MIN = 5
 
@@ -104,7 +108,15 @@ def lemmas(word: str) -> frozenset[str]:
             )
     if word.endswith("ly") and word[:-2] in tables.senses:
         found.add(word[:-2])
-    return frozenset(found or {word})
+    if not found:
+        american = _american(word)
+        return lemmas(american) if american != word else frozenset({word})
+    return frozenset(found)
+
+
+def _american(word: str) -> str:
+    """The spelling that WordNet has for "utilised" or "colour"."""
+    return _BRITISH.sub(lambda match: "iz" if match[0] == "is" else "or", word)
 
 
 @lru_cache(maxsize=65_536)

@@ -116,7 +116,8 @@ def _counted_in(plain: str) -> dict[str, int]:
     ambiguous: set[str] = set()
     for at, token in enumerate(tokens):
         amount = _ENGLISH.get(token)
-        if amount is None and token.isdigit() and int(token) > 0:
+        counts_all = at and (tokens[at - 1] in _SKIPPED or tokens[at - 1] in _ENGLISH)
+        if amount is None and token.isdigit() and int(token) > 0 and not counts_all:
             amount = SOME
         if amount is None:
             continue

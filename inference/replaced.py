@@ -35,6 +35,9 @@ _TURNING = tuple(
         "阴|阳 天|地 问|答 攻|守 进|退 存|取 首|末 先|后 全|部"
     )
 )
+_CONNECTIVES = frozenset(
+    listed("because since as therefore thus hence however while whereas though")
+)
 _TURNING_WORDS = frozenset().union(*_TURNING)
 
 
@@ -47,6 +50,8 @@ class Replacement(NamedTuple):
     turns: bool
     named: bool = False
     """Both fillings are names."""
+    alone: bool = False
+    """It is the only difference, and one English content word stands on each side."""
 
 
 @lru_cache(maxsize=16_384)
@@ -83,8 +88,17 @@ def replacement(a: Part, b: Part) -> Replacement | None:
             verdict = named = not _aliased(ours, theirs)
         if verdict is not None and (found is None or verdict > found.turns):
             glue = "" if has_han("".join(ours)) else " "
-            found = Replacement(alike, glue.join(ours), glue.join(theirs), verdict, named)
+            alone = len(blocks) - len(gaps) == sum(tag == "equal" for tag, *_ in blocks)
+            alone = alone and len(gaps) == 1 and _is_one_word(ours) and _is_one_word(theirs)
+            found = Replacement(alike, glue.join(ours), glue.join(theirs), verdict, named, alone)
     return found
+
+
+def _is_one_word(filling: tuple[str, ...]) -> bool:
+    """Whether there is one content word beside function words; there is no list of synonyms by
+    which to tell what a Chinese word may be exchanged for."""
+    content = [word for word in filling if _meaningful(word)]
+    return len(content) == 1 and not has_han(content[0])
 
 
 def _names(text: str) -> frozenset[str]:
@@ -123,10 +137,7 @@ def _fillings(ours: tuple[str, ...], theirs: tuple[str, ...]) -> bool | None:
         for y in left_b:
             if english_poles(x) and english_poles(y):
                 return None  # decided with their negation by the guard of opposite poles
-            if len(left_a) == len(left_b) == 1 and relation(x, y) in (
-                Relation.ANTONYM,
-                Relation.SIBLING,
-            ):
+            if len(left_a) == len(left_b) == 1 and relation(x, y) is Relation.ANTONYM:
                 return True
             if opposites(x) & concepts(y):
                 return True
@@ -134,14 +145,20 @@ def _fillings(ours: tuple[str, ...], theirs: tuple[str, ...]) -> bool | None:
 
 
 def _meaningful(word: str) -> bool:
-    return word not in FUNCTION_WORDS and word != "#"
+    return word not in FUNCTION_WORDS and word not in _CONNECTIVES and word != "#"
 
 
 def _occurs(word: str, others: tuple[str, ...]) -> bool:
     if word in others:
         return True
-    near = nearby(word)
-    return any(not near.isdisjoint(nearby(other)) for other in others if len(other) > 1)
+    # What merely has a kind in common with it, as Spanish with Portuguese, is something else.
+    return any(
+        not nearby(word).isdisjoint(concepts(other))
+        or not nearby(other).isdisjoint(concepts(word))
+        or relation(word, other) is Relation.NEAR
+        for other in others
+        if len(other) > 1
+    )
 
 
 def _sorted_pairs(tokens: tuple[str, ...]) -> tuple[str, ...]:

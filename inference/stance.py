@@ -6,11 +6,10 @@ from functools import lru_cache
 from inference.analysis import Analysis, Part
 from inference.lexicon import fold_han
 from inference.overlap import PERMILLE, coverage
-from inference.polarity import denies_by_word
 
 _YES_OR_NO = re.compile(
     r"^\W*(?:is|are|was|were|do|does|did|can|could|will|would|should|has|have|had|may|must)\b|"
-    "[吗呢]\\W*$|[会能是可有要需]不[会能是可要需]|有没有"
+    "吗\\W*$|[会能是可有要需]不[会能是可要需]|有没有"
 )
 # "Should I …?" and "Is it safe to …?" are answered by words that judge.
 _ASKS_FOR_ADVICE = re.compile(
@@ -21,6 +20,9 @@ _ASKS_FOR_ADVICE = re.compile(
 _RESTATES_PERMILLE = 800
 _RESTATES_LOOSELY_PERMILLE = 600
 _TOUCHES_PERMILLE = 200
+_DENIES_OUTRIGHT = re.compile(
+    r"\b(?:no|never|nobody|none|without|rather than|instead of|unable|fails?|refuses?)\b|^别|^切勿|^请勿"
+)
 
 
 def asks_yes_or_no(question: Analysis) -> bool:
@@ -75,7 +77,7 @@ def leaning(question: Analysis, answer: Analysis) -> int:
     found, total = coverage(question.whole, first)
     if PERMILLE * found < _TOUCHES_PERMILLE * total:
         return 0
-    return -1 if first.reading.denies != denies_by_word(first.plain) else 1
+    return -1 if _DENIES_OUTRIGHT.search(fold_han(first.plain)) or first.reading.denies else 1
 
 
 def _judgement(part: Part) -> int:

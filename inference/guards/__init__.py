@@ -35,6 +35,7 @@ GUARDS: tuple[Guard, ...] = (
     opposition.antonyms,
     edits.opposite_order,
     edits.swapped_roles,
+    answers.opposite_of_asked,
     answers.different_names,
     answers.different_cores,
     edits.replaced_word,

@@ -16,6 +16,7 @@ _CORE_WORDS_MAX = 3
 # Long answers name many things besides what was asked for.
 _NAMED_WORDS_MAX = 60
 _RIVALS = frozenset({Relation.ANTONYM, Relation.SIBLING, Relation.NEAR})
+_SUPERLATIVE = re.compile(r"\w(?:est)$|^(?:first|last|best|worst|most|least)$|^最")
 _ASKS_FOR_ONE = re.compile(
     r"^\W*(?:which|who|whom|whose|where|in which|to which|what "
     r"(?!is (?:a|an)\b|(?:are|does|do|did|will|would|can|could|should|has|have)\b|happen)"
@@ -61,6 +62,23 @@ def other_choice(question: Analysis, a: Analysis, b: Analysis) -> Objection | No
     """The question offers two things, and the answers take different ones."""
     differ = choices_differ(question, a, b)
     return Objection("choice", differ[0], differ[1]) if differ else None
+
+
+def opposite_of_asked(question: Analysis, a: Analysis, b: Analysis) -> Objection | None:
+    """One answer speaks of the other end than the question: the smallest for the largest."""
+    if asks_yes_or_no(question):
+        return None
+    asked = question.whole.reading.sides
+    for axis in sorted(asked):
+        pole, word = asked[axis]
+        if not _SUPERLATIVE.search(word):
+            continue
+        sides = [answer.whole.reading.sides.get(axis) for answer in (a, b)]
+        turned = [side is not None and side[0] != pole for side in sides]
+        if turned[0] != turned[1]:
+            said = [side[1] if side else word for side in sides]
+            return Objection("direction", said[0], said[1])
+    return None
 
 
 def different_names(question: Analysis, a: Analysis, b: Analysis) -> Objection | None:

@@ -10,6 +10,8 @@ from inference.twins import twin_difference
 
 # Nearly the same sentence: a word in it was replaced.
 _ALIKE_PERMILLE = 600
+# The same sentence but for one word, which is no synonym.
+_EDITED_PERMILLE = 800
 
 
 def opposite_order(_question: Analysis, a: Analysis, b: Analysis) -> Objection | None:
@@ -37,6 +39,8 @@ def replaced_word(_question: Analysis, a: Analysis, b: Analysis) -> Objection | 
         if found.turns and found.alike >= _ALIKE_PERMILLE:
             code = "entity" if found.named else "replaced"
             return Objection(code, found.ours, found.theirs)
+        if found.alone and found.alike >= _EDITED_PERMILLE:
+            return Objection("replaced", found.ours, found.theirs)
     return None
 
 
