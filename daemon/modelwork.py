@@ -22,6 +22,7 @@ from inference.equivalence import AnswerJudge, Comparison
 from inference.errors import GenerationCancelled, InferenceError, PromptTooLong
 from inference.language import Language
 from inference.structured import Reading
+from inference.validator import abnormality
 from pbft.effects import CompareAnswers, RunInference
 from pbft.events import AnswerReady, AnswersCompared, Event
 from pbft.messages import Answer, Field, Finish
@@ -84,7 +85,11 @@ class ModelWork:
             self._running.pop(key, None)
             salt = secrets.token_bytes(32)
             values = reading.values if request.fields else None
-            answer = to_answer(generation, reading.why, self.model, values)
+            why = reading.why
+            if generation is not None and not request.fields and generation.text.strip():
+                flaw = abnormality(request.prompt, generation.text)
+                generation, why = (None, str(flaw)) if flaw else (generation, why)
+            answer = to_answer(generation, why, self.model, values)
             self._deliver(AnswerReady(*key, answer, salt))
 
         try:

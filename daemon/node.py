@@ -38,6 +38,7 @@ from inference.engine import Engine, EngineSettings, load_engine
 from inference.equivalence import AnswerJudge
 from inference.errors import ModelUnavailable
 from inference.judging import load_judge
+from inference.nli import EntailmentSettings
 from p2p.errors import CallerFault, DuplicateKey
 from p2p.network import NetworkSettings, PeerNetwork, open_network
 from pbft.context import Configuration
@@ -74,9 +75,10 @@ async def load_models(config: Config, genesis: Genesis, _me: ReplicaId | None) -
         cache_dir=default_cache_dir(),
     )
     embedder_settings = EmbedderSettings(model=genesis.embedder, threads=model.threads or None)
+    entailment = EntailmentSettings(genesis.entailment) if genesis.entailment else None
     try:
         engine = await _in_thread(partial(load_engine, settings, log.info))
-        judge = await _in_thread(partial(load_judge, embedder_settings, log.info))
+        judge = await _in_thread(partial(load_judge, embedder_settings, log.info, entailment))
     except ModelUnavailable as error:
         raise UsageError(str(error)) from None
     log.info("models loaded in %.1f s", time.monotonic() - began)

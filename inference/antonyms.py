@@ -53,7 +53,7 @@ def _table(name: str) -> dict[str, tuple[PoleWord, ...]]:
         number += 1
         positive, negative, *rest = (part.split() for part in line.split("|"))
         marks = rest[0] if rest else []
-        kind = next((kind for kind in _KINDS if kind in marks), "")
+        kind: Kind = next((kind for kind in _KINDS if kind in marks), "")
         axis = Axis(number, kind, "tone" in marks)
         sides: tuple[tuple[Pole, list[str]], ...] = ((1, positive), (-1, negative))
         for pole, words in sides:

@@ -21,7 +21,8 @@ _RESTATES_PERMILLE = 800
 _RESTATES_LOOSELY_PERMILLE = 600
 _TOUCHES_PERMILLE = 200
 _DENIES_OUTRIGHT = re.compile(
-    r"\b(?:no|never|nobody|none|without|rather than|instead of|unable|fails?|refuses?)\b|^别|^切勿|^请勿"
+    r"\b(?:no|never|nobody|none|without|rather than|instead of|unable|fails?|refuses?)\b|"
+    "^别|^切勿|^请勿"
 )
 
 

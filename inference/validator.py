@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from inference.analysis import Analysis, analyse
+from inference.analysis import Analysis, analyse, strip_markup
 from inference.engine import QUESTION_BYTES_MAX, Finish
 from inference.guards import first_objection
 from inference.language import Language, detect_language
@@ -28,7 +28,7 @@ from inference.numerals import quantities
 from inference.overlap import PERMILLE, coverage
 from inference.prompting import sanitise
 from inference.refusals import injections, standing
-from inference.wording import has_han
+from inference.wording import has_han, normalise
 
 VALID_BP = 7_000
 FULL_BP = 10_000
@@ -169,6 +169,17 @@ def validate(
     )
 
 
+def abnormality(question: str, answer: str) -> Flaw | None:
+    """Why a text is no answer at all, so that a node had better not vote for it; None if it is."""
+    if not re.search(r"\w", answer):
+        return Flaw.EMPTY
+    if is_repetitive(answer):
+        return Flaw.REPETITIVE
+    if _is_unreadable(answer):
+        return Flaw.UNREADABLE
+    return Flaw.ECHO if _bare(answer) == _bare(question) else None
+
+
 def inspect_prompt(prompt: str, special_tokens: Sequence[str] = ()) -> PromptReport:
     """Report what is suspicious in a prompt; the prompt itself is left as it is."""
     sanitised = sanitise(prompt, special_tokens)
@@ -217,11 +228,10 @@ def _of_text(question: str, answer: str, finish: Finish, language: Language | No
         found.append(Flaw.TRUNCATED)
     if is_repetitive(answer):
         found.append(Flaw.REPETITIVE)
-    letters = sum(character.isalnum() or character.isspace() for character in answer)
-    if "\ufffd" in answer or 2 * letters < len(answer):
+    if _is_unreadable(answer):
         found.append(Flaw.UNREADABLE)
-    plain_question, plain_answer = analyse(question).whole, analyse(answer).whole
-    if plain_answer.plain.strip(" ?？.。") == plain_question.plain.strip(" ?？.。"):
+    plain_answer = analyse(answer).whole
+    if _bare(answer) == _bare(question):
         found.append(Flaw.ECHO)
     wanted = language or detect_language(question)
     said = detect_language(answer)
@@ -229,6 +239,15 @@ def _of_text(question: str, answer: str, finish: Finish, language: Language | No
     if wanted and wanted != said and (len(plain_answer.words) > 3 or said is None):
         found.append(Flaw.WRONG_SCRIPT)
     return found
+
+
+def _is_unreadable(answer: str) -> bool:
+    letters = sum(character.isalnum() or character.isspace() for character in answer)
+    return "\ufffd" in answer or 2 * letters < len(answer)
+
+
+def _bare(text: str) -> str:
+    return " ".join(normalise(strip_markup(text)).split()).strip(" ?？.。")
 
 
 def _of_format(question: str, answer: str) -> list[Flaw]:
