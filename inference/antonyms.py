@@ -14,8 +14,8 @@ from typing import Literal, NamedTuple
 from inference.lexicon import fold_han, lemmas
 
 Pole = Literal[1, -1]
-Kind = Literal["", "comparative", "roles", "share", "valence"]
-_KINDS: tuple[Kind, ...] = ("comparative", "roles", "share", "valence")
+Kind = Literal["", "coarse", "comparative", "roles", "share", "valence"]
+_KINDS: tuple[Kind, ...] = ("coarse", "comparative", "roles", "share", "valence")
 
 
 class Axis(NamedTuple):

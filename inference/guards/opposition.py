@@ -53,11 +53,8 @@ def opposite_clauses(_question: Analysis, a: Analysis, b: Analysis) -> Objection
             continue
         if not _about_one_thing(x, y, _SAME_CLAUSE_THING_PERMILLE):
             continue
-        sides_x, sides_y = x.reading.sides, y.reading.sides
-        for axis in _shared_axes(x, y):
-            (pole_x, word_x), (pole_y, word_y) = sides_x[axis], sides_y[axis]
-            if pole_x != pole_y and not axis.kind:
-                return Objection("direction", word_x, word_y)
+        if found := _opposed_sides(x, y):
+            return found
     return None
 
 
@@ -75,11 +72,20 @@ def opposite_ends(_question: Analysis, a: Analysis, b: Analysis) -> Objection | 
                 continue
             if not _about_one_thing(one, other, _SAME_THING_PERMILLE):
                 continue
-            sides, other_sides = one.reading.sides, other.reading.sides
-            for axis in _shared_axes(one, other):
-                (pole, word), (other_pole, other_word) = sides[axis], other_sides[axis]
-                if pole != other_pole and not axis.kind:
-                    return Objection("direction", word, other_word)
+            if found := _opposed_sides(one, other):
+                return found
+    return None
+
+
+def _opposed_sides(x: Part, y: Part) -> Objection | None:
+    """The words by which two clauses about one thing take opposite sides of an axis."""
+    sides_x, sides_y = x.reading.sides, y.reading.sides
+    for axis in _shared_axes(x, y):
+        (pole_x, word_x), (pole_y, word_y) = sides_x[axis], sides_y[axis]
+        if pole_x == pole_y or axis.kind:
+            continue
+        if not _agrees_elsewhere(axis, sides_x, sides_y, word_x, word_y):
+            return Objection("direction", word_x, word_y)
     return None
 
 
@@ -160,6 +166,7 @@ def _agrees_elsewhere(
     """Whether the same two words agree on another axis that both stand on."""
     return any(
         other != axis
+        and other.kind != "coarse"
         and sides_x[other][1] == word_x
         and sides_y[other][1] == word_y
         and sides_x[other][0] == sides_y[other][0]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from inference.validator import VALID_BP, Flaw, inspect_prompt, validate
+from inference.validator import VALID_BP, Flaw, abnormality, inspect_prompt, validate
 
 
 @pytest.mark.parametrize(
@@ -94,3 +94,19 @@ def test_an_ordinary_prompt_is_not_suspicious() -> None:
     """Neither is a long one, but its length is reported."""
     assert not inspect_prompt("What is the system of the planets?").suspicious
     assert inspect_prompt("a" * 20_000).too_long
+
+
+@pytest.mark.parametrize(
+    ("answer", "flaw"),
+    [
+        ("Paris.", None),
+        ("  ", Flaw.EMPTY),
+        ("Is it so? Is it so? Is it so? Is it so? Is it so?", Flaw.REPETITIVE),
+        ("\ufffd\ufffd Paris", Flaw.UNREADABLE),
+        ("**What is the capital of France**", Flaw.ECHO),
+        ("I don't know.", None),
+    ],
+)
+def test_only_a_text_that_is_no_answer_is_abnormal(answer: str, flaw: Flaw | None) -> None:
+    """A bad answer may still be voted on; a loop, noise or an echo may not."""
+    assert abnormality("What is the capital of France?", answer) is flaw
