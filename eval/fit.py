@@ -22,7 +22,6 @@ import numpy as np
 import numpy.typing as npt
 
 from inference.analysis import analyse
-from inference.attack import edits
 from inference.calibration import UNIT, Cosines, features
 from inference.embedding import EmbedderSettings, Vectors, load_embedder
 from inference.equivalence import measure
@@ -30,8 +29,10 @@ from inference.evidence import gather
 from inference.guards import first_objection
 
 PAIRS = Path(__file__).parent / "pairs-dev.jsonl"
+VALIDATION = "dev3-"
+"""Pairs written later, to see what a change does to pairs that the weights were not fitted on."""
 MODELS = {"minilm": "packaged:all-minilm-l6-v2", "e5": "packaged:multilingual-e5-small"}
-ACCEPT = {"minilm": 0.1, "e5": 0.1}
+ACCEPT = {"minilm": -0.25, "e5": -0.25}
 """Where pairs are accepted, in logits: chosen by cross-validation on the development half."""
 PENALTY = 4.0
 FOLDS = 8
@@ -120,18 +121,6 @@ def expanded(rows: list[Row]) -> list[Row]:
     return found
 
 
-def lies(rows: list[Row]) -> list[Row]:
-    """Each answer against the opposed versions that a liar makes of it, at weight 0.3."""
-    texts = {(row["question"], row[key]): row for row in rows if row["same"] for key in "ab"}
-    return [
-        row | {"question": question, "a": text, "b": lie, "same": False, "relation": "lie",
-               "weight": 0.3, "category": "", "key": question or text}
-        for (question, text), row in sorted(texts.items(), key=lambda t: t[0])
-        for kind, lie in edits(text)
-        if kind in ("number", "opposite", "negation", "name")
-    ]  # fmt: skip
-
-
 class _Remembering:
     """Embeds each text once, all in one call, which is many times faster than pair by pair."""
 
@@ -186,8 +175,9 @@ def fitted(values: Floats, same: Floats, weight: Floats) -> Floats:
 
 
 def main() -> None:
-    labelled = [json.loads(line) for line in PAIRS.read_text(encoding="utf-8").splitlines()]
-    rows = expanded(labelled) + rephrased(labelled) + lies(labelled)
+    found = [json.loads(line) for line in PAIRS.read_text(encoding="utf-8").splitlines()]
+    labelled = [row for row in found if not row["id"].startswith(VALIDATION)]
+    rows = expanded(labelled) + rephrased(labelled)
     flagged = np.array(
         [first_objection(row["question"], row["a"], row["b"]) is not None for row in rows]
     )

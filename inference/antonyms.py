@@ -24,13 +24,11 @@ class Axis(NamedTuple):
     The poles of a ``comparative`` one change places with the things compared; in one of ``roles``
     ("buyer", "seller") the poles alone say little once a party is named; those of ``share``
     ("most", "few") change sides with a denial: most are not what few are; one of ``valence``
-    ("safe", "dangerous") answers questions for advice. On an axis of ``tone`` the first pole is the
-    bright one, so that "jumped" and "bearish" have opposite tones.
+    ("safe", "dangerous") answers questions for advice.
     """
 
     number: int
     kind: Kind = ""
-    tone: bool = False
 
 
 class PoleWord(NamedTuple):
@@ -54,7 +52,7 @@ def _table(name: str) -> dict[str, tuple[PoleWord, ...]]:
         positive, negative, *rest = (part.split() for part in line.split("|"))
         marks = rest[0] if rest else []
         kind: Kind = next((kind for kind in _KINDS if kind in marks), "")
-        axis = Axis(number, kind, "tone" in marks)
+        axis = Axis(number, kind)
         sides: tuple[tuple[Pole, list[str]], ...] = ((1, positive), (-1, negative))
         for pole, words in sides:
             for word in words:

@@ -88,8 +88,6 @@ def features(cosines: Cosines, evidence: Evidence) -> dict[str, int]:
         "weakest": cosines.weakest,
         "replaced": replaced,
         "replaced_alike": replaced * cosines.alone // UNIT,
-        "replaced_much": _beyond(10 * evidence.replaced, 7500),
-        "edited": _beyond(10 * evidence.edited, 4500),
         "substituted": _beyond(10 * evidence.substituted, 4000),
         "covered_much": _beyond(10 * evidence.covered, 6000),
         "covered_little": min(10 * evidence.covered, 4000),
@@ -101,8 +99,8 @@ def features(cosines: Cosines, evidence: Evidence) -> dict[str, int]:
 _FROM_COSINES = ("alone", "completed", "weakest", "replaced_alike")
 _LINEAR = listed(
     "han contained covered subset core core_conflict reordered numbers_shared numbers_conflict "
-    "numbers_one_sided asked_missing poles_agree poles_conflict denial stance leaning unanswered "
-    "tone turned antonym names_shared names_conflict length"
+    "numbers_one_sided asked_missing poles_agree poles_conflict denial stance antonym "
+    "names_shared names_conflict length"
 )
 
 

@@ -16,7 +16,7 @@ from inference.lexicon import fold_han, lemmas, nearby, opposites
 from inference.numerals import Quantity, comparable, same_amount
 from inference.overlap import PERMILLE, aligned, coverage
 from inference.replaced import replacement
-from inference.stance import asks_yes_or_no, leaning, side_taken
+from inference.stance import side_taken
 
 _COUNT_MAX = 3
 _ASKS_FOR_NUMBER = re.compile(
@@ -59,16 +59,6 @@ class Evidence:
     """``contained``, if one text denies and the other one does not."""
     stance: int
     """1000 if both answer the question with the same yes or no, -1000 if with opposite ones."""
-    leaning: int
-    """1000 if both lean to the same answer of a question for yes or no, -1000 if to opposite."""
-    unanswered: int
-    """1000 if only one of them answers a question for yes or no."""
-    tone: int
-    """1000 if what both say is bright, or dark; -1000 if one is bright and the other dark."""
-    turned: int
-    """1000 if only one of them takes the opposite side of what was asked about."""
-    edited: int
-    """``replaced``, if the answers have a whole sentence in common."""
     antonym: int
     """1000 if a word of one answer has an antonym in the other and neither has both."""
     names_shared: int
@@ -97,8 +87,6 @@ def gather(question: Analysis, a: Analysis, b: Analysis) -> Evidence:
     on_both = sides_x.keys() & sides_y.keys()
     agree = sum(sides_x[axis][0] == sides_y[axis][0] for axis in on_both)
     stances = side_taken(question, a) * side_taken(question, b)
-    leanings = leaning(question, a), leaning(question, b)
-    replaced = _side_by_side(a, b)
     denies = x.reading.denies != y.reading.denies
     names_x, names_y = (capitalised_names(part.text) for part in (x, y))
     return Evidence(
@@ -109,7 +97,7 @@ def gather(question: Analysis, a: Analysis, b: Analysis) -> Evidence:
         core=core,
         core_conflict=conflict,
         substituted=max((_replaced(x, y) for x, y in aligned(a, b)), default=0),
-        replaced=replaced,
+        replaced=_side_by_side(a, b),
         reordered=_reordered(x, y) * min(share_x, share_y) // PERMILLE,
         numbers_shared=_count(shared),
         numbers_conflict=_count(clash),
@@ -119,13 +107,6 @@ def gather(question: Analysis, a: Analysis, b: Analysis) -> Evidence:
         poles_conflict=_count(len(on_both) - agree),
         denial=contained if denies else 0,
         stance=PERMILLE * stances,
-        leaning=PERMILLE * leanings[0] * leanings[1],
-        unanswered=PERMILLE
-        if asks_yes_or_no(question) and (leanings[0] == 0) != (leanings[1] == 0)
-        else 0,
-        tone=PERMILLE * x.reading.tone * y.reading.tone,
-        turned=PERMILLE if _turned(question, a) != _turned(question, b) else 0,
-        edited=replaced if _share_a_sentence(a, b) else 0,
         antonym=PERMILLE if _has_antonym(x, y) else 0,
         names_shared=_count(len(names_x & names_y)),
         names_conflict=PERMILLE if names_x - names_y and names_y - names_x else 0,
@@ -137,22 +118,6 @@ def _misses_what_was_asked(question: Part, x: Part, y: Part) -> bool:
     if not _ASKS_FOR_NUMBER.search(fold_han(question.plain)):
         return False
     return bool(x.quantities or x.moments) != bool(y.quantities or y.moments)
-
-
-def _turned(question: Analysis, answer: Analysis) -> bool:
-    """Whether a part of the answer is on the other side of an axis that the question stands on."""
-    if asks_yes_or_no(question):
-        return False
-    asked, given = question.whole.reading.sides, answer.whole.reading.sides
-    return any(
-        asked[axis][0] != given[axis][0] for axis in asked.keys() & given.keys() if not axis.kind
-    )
-
-
-def _share_a_sentence(a: Analysis, b: Analysis) -> bool:
-    if len(a.sentences) == 1 or len(b.sentences) == 1:
-        return False
-    return not {s.plain for s in a.sentences}.isdisjoint(s.plain for s in b.sentences)
 
 
 def _share(part: int, whole: int) -> int:

@@ -115,12 +115,6 @@ class Reading:
         return frozenset(found.axis for found, _ in self.poles)
 
     @cached_property
-    def tone(self) -> int:
-        """1 if everything said on axes of tone is bright, -1 if it is dark, else 0."""
-        tones = {found.pole for found, _ in self.poles if found.axis.tone}
-        return tones.pop() if len(tones) == 1 else 0
-
-    @cached_property
     def sides(self) -> dict[Axis, tuple[int, str]]:
         """The axes on which the text takes exactly one side, with the word that does."""
         taken: dict[Axis, tuple[int, str]] = {}

@@ -19,11 +19,6 @@ _ASKS_FOR_ADVICE = re.compile(
 # A statement that has this much of a question restates it.
 _RESTATES_PERMILLE = 800
 _RESTATES_LOOSELY_PERMILLE = 600
-_TOUCHES_PERMILLE = 200
-_DENIES_OUTRIGHT = re.compile(
-    r"\b(?:no|never|nobody|none|without|rather than|instead of|unable|fails?|refuses?)\b|"
-    "^别|^切勿|^请勿"
-)
 
 
 def asks_yes_or_no(question: Analysis) -> bool:
@@ -60,25 +55,6 @@ def side_taken(question: Analysis, answer: Analysis) -> int:
     if PERMILLE * found < enough * total:
         return 0
     return -1 if denied else 1
-
-
-@lru_cache(maxsize=4_096)
-def leaning(question: Analysis, answer: Analysis) -> int:
-    """As ``side_taken``, and if that is unknown, a guess at a question for yes or no.
-
-    Who neither says yes nor no states how things are: "From the Moon it can be made out" leans to
-    yes because it denies nothing, "It is far too thin" cannot be told from it. A guess is evidence,
-    it never vetoes.
-    """
-    if side := side_taken(question, answer):
-        return side
-    first = answer.sentences[0]
-    if not asks_yes_or_no(question) or question.whole.reading.denies:
-        return 0
-    found, total = coverage(question.whole, first)
-    if PERMILLE * found < _TOUCHES_PERMILLE * total:
-        return 0
-    return -1 if _DENIES_OUTRIGHT.search(fold_han(first.plain)) or first.reading.denies else 1
 
 
 def _judgement(part: Part) -> int:

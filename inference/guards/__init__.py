@@ -28,7 +28,6 @@ GUARDS: tuple[Guard, ...] = (
     amounts.different_numbers,
     opposition.opposite_poles,
     opposition.opposite_clauses,
-    opposition.opposite_ends,
     amounts.opposite_bounds,
     amounts.different_quantifiers,
     opposition.negation,

@@ -1,7 +1,6 @@
 """Guards on opposites and denials: poles of an axis, antonyms, the same clause denied."""
 
 from functools import lru_cache
-from itertools import product
 
 from inference.analysis import Analysis, Part
 from inference.antonyms import Axis, english_poles
@@ -15,8 +14,7 @@ from inference.wording import content_terms
 # Two clauses say the same, but for a negation, if they share this much.
 _SAME_CLAUSE_PERMILLE = 660
 # Two clauses are about one thing if they share this much besides the words for its direction.
-_SAME_THING_PERMILLE = 750
-_SAME_CLAUSE_THING_PERMILLE = 330
+_SAME_THING_PERMILLE = 330
 # Nearly one sentence, but for an antonym.
 _ALIKE_PERMILLE = 600
 
@@ -51,29 +49,10 @@ def opposite_clauses(_question: Analysis, a: Analysis, b: Analysis) -> Objection
     for x, y in _clause_pairs(a, b):
         if x.reading.axes.isdisjoint(y.reading.axes):
             continue
-        if not _about_one_thing(x, y, _SAME_CLAUSE_THING_PERMILLE):
+        if not _about_one_thing(x, y, _SAME_THING_PERMILLE):
             continue
         if found := _opposed_sides(x, y):
             return found
-    return None
-
-
-def opposite_ends(_question: Analysis, a: Analysis, b: Analysis) -> Objection | None:
-    """Of one and the same thing opposite sides are said, in whichever clauses that is.
-
-    "The dollar weakens, the yen gains" takes both sides of an axis, so only what else stands in the
-    clause says who does which.
-    """
-    for x, y in aligned(a, b):
-        if x.reading.axes.isdisjoint(y.reading.axes) or len(x.clauses) == len(y.clauses) == 1:
-            continue
-        for one, other in product(x.clauses, y.clauses):
-            if one.reading.axes.isdisjoint(other.reading.axes):
-                continue
-            if not _about_one_thing(one, other, _SAME_THING_PERMILLE):
-                continue
-            if found := _opposed_sides(one, other):
-                return found
     return None
 
 
