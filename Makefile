@@ -14,7 +14,8 @@ demo: setup
 test: check
 	$(BIN)/pytest $(ARGS)
 
-# The simulator for long: every recipe, every mutant, ten thousand seeds, twins, fuzzing.
+# The simulator for long: every recipe, every mutant, twins, fuzzing, ten thousand seeds, and the
+# live scenarios against real daemons.
 soak: setup
 	$(BIN)/qnode sim catalog
 	$(BIN)/qnode sim mutants
@@ -22,6 +23,7 @@ soak: setup
 	$(BIN)/qnode sim fuzz --sample 5000
 	$(BIN)/qnode sim check-determinism --seeds 0:100
 	$(BIN)/qnode sim swarm --seeds 0:10000
+	$(BIN)/qnode sim live simulator/scenarios/live/*.toml
 
 check: lint types imports
 

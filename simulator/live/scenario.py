@@ -30,16 +30,28 @@ DECIDED_S = 120.0
 
 
 def run(options: argparse.Namespace) -> int:
-    plan = read_scenario(options.scenario)
-    check_live(plan)
-    with tempfile.TemporaryDirectory(prefix="qnode-live-", dir=options.folder) as folder:
-        result = Live(plan, Path(folder), instant=not options.models).run()
+    """Runs the scenarios one after the other; the exit code is the worst of them."""
+    plans = [read_scenario(path) for path in options.scenario]
+    for plan in plans:
+        check_live(plan)
+    results = []
+    for plan in plans:
+        with tempfile.TemporaryDirectory(prefix="qnode-live-", dir=options.folder) as folder:
+            results.append(Live(plan, Path(folder), instant=not options.models).run())
+        if not options.json:
+            _tell(results[-1])
+    failed = sum(result["finding"] != "holds" for result in results)
     if options.json:
-        print(json.dumps(result, indent=1))
-    else:
-        print(f"{result['finding'].upper()}: {result['sentence']}")
-        print(f"{result['decided']} of {result['asked']} questions decided; {result['wall_s']} s")
-    return Finding(result["finding"]).exit_code
+        print(json.dumps({"scenarios": len(results), "failed": failed, "runs": results}, indent=1))
+    return max(Finding(result["finding"]).exit_code for result in results)
+
+
+def _tell(result: dict[str, Any]) -> None:
+    print(
+        f"{result['name']:32}  {result['finding']}: {result['sentence']} "
+        f"{result['decided']} of {result['asked']} decided, {result['wall_s']} s",
+        flush=True,
+    )
 
 
 def check_live(plan: Plan) -> None:
