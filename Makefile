@@ -18,7 +18,8 @@ test: check
 eval: setup
 	@$(BIN)/qnode evaluate eval/pairs-test.jsonl --roc eval/roc.svg $(ARGS)
 
-# The simulator for long: every recipe, every mutant, ten thousand seeds, twins, fuzzing.
+# The simulator for long: every recipe, every mutant, twins, fuzzing, ten thousand seeds, and the
+# live scenarios against real daemons.
 soak: setup
 	$(BIN)/qnode sim catalog
 	$(BIN)/qnode sim mutants
@@ -26,6 +27,7 @@ soak: setup
 	$(BIN)/qnode sim fuzz --sample 5000
 	$(BIN)/qnode sim check-determinism --seeds 0:100
 	$(BIN)/qnode sim swarm --seeds 0:10000
+	$(BIN)/qnode sim live simulator/scenarios/live/*.toml
 
 check: lint types imports
 

@@ -32,7 +32,7 @@ class Kind:
     settings: Mapping[str, Any]
 
 
-_WHERE = {"sources": None, "targets": None, "messages": None, "slots": None, "views": None}
+WHERE = {"sources": None, "targets": None, "messages": None, "slots": None, "views": None}
 
 SURROUNDINGS: dict[str, Kind] = {
     "crash": Kind(
@@ -51,13 +51,13 @@ SURROUNDINGS: dict[str, Kind] = {
         "Nothing passes from sources to targets; the other direction works.",
         {"sources": REQUIRED, "targets": REQUIRED},
     ),
-    "lose": Kind("A share of the messages is lost.", {"share_bp": FULL_BP, **_WHERE}),
+    "lose": Kind("A share of the messages is lost.", {"share_bp": FULL_BP, **WHERE}),
     "repeat": Kind(
         "A share of the messages arrives several times.",
-        {"share_bp": FULL_BP, "times": 1, **_WHERE},
+        {"share_bp": FULL_BP, "times": 1, **WHERE},
     ),
-    "reorder": Kind("A share of the messages overtakes others.", {"share_bp": FULL_BP, **_WHERE}),
-    "delay": Kind("Messages take longer.", {"extra_ms": REQUIRED, **_WHERE}),
+    "reorder": Kind("A share of the messages overtakes others.", {"share_bp": FULL_BP, **WHERE}),
+    "delay": Kind("Messages take longer.", {"extra_ms": REQUIRED, **WHERE}),
     "reconnect": Kind("All connections break and come up again.", {}),
     "twin": Kind(
         "The key of a node runs a second time: two processes that do not know of each other.",
@@ -372,7 +372,7 @@ class Incidents:
 
     def _begin_weather(self, place: int, incident: Incident) -> None:
         where: dict[str, Any] = {
-            name: frozenset(value) for name in _WHERE if (value := incident.get(name)) is not None
+            name: frozenset(value) for name in WHERE if (value := incident.get(name)) is not None
         }
         share_bp = incident.get("share_bp", FULL_BP)
         match incident.kind:

@@ -19,14 +19,15 @@ LETTERS_MAX = 30_000
 def page(runs: Sequence[tuple[Result, Trace]]) -> str:
     """The whole page."""
     failed = sum(not result.ok for result, _ in runs)
+    counted = "1 run" if len(runs) == 1 else f"{len(runs)} runs"
     verdict = "all hold" if not failed else f"{failed} of {len(runs)} fail"
     rows = "".join(_row(place, result) for place, (result, _) in enumerate(runs))
     sections = "".join(_section(place, result, trace) for place, (result, trace) in enumerate(runs))
     return f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<title>qnode sim: {len(runs)} runs, {verdict}</title><style>{STYLE}</style></head><body>
-<header><h1>qnode sim</h1><p>{len(runs)} runs, {verdict}.</p></header>
+<title>qnode sim: {counted}, {verdict}</title><style>{STYLE}</style></head><body>
+<header><h1>qnode sim</h1><p>{counted}, {verdict}.</p></header>
 <main><table class="runs"><thead><tr><th>run</th><th>outcome</th><th>nodes</th><th>faults</th>
 <th>decided</th><th>view</th><th>messages</th><th>simulated</th><th>proven faulty</th></tr></thead>
 <tbody>{rows}</tbody></table>{sections}</main>
@@ -62,7 +63,7 @@ def _section(place: int, result: Result, trace: Trace) -> str:
 <h3>Views and decisions</h3><canvas class="curves" width="1100" height="190"></canvas>
 <h3>Messages</h3><p class="hint">Time goes to the right, a line for each node; scroll to zoom, drag
 to move. A dot is a message that was lost.</p><div class="kinds"></div>
-<canvas class="space" width="1100" height="{80 + 70 * _processes(plan.nodes, trace)}"></canvas>
+<canvas class="space" width="1100" height="{30 + 70 * _processes(plan.nodes, trace)}"></canvas>
 <h3>What happened</h3><details><summary>{len(trace.moments)} moments</summary>
 <ol class="moments"></ol></details>
 <script type="application/json" class="data">{data}</script></section>"""
@@ -103,9 +104,26 @@ def _data(result: Result, trace: Trace) -> dict[str, Any]:
 def _fault(incident: Incident) -> list[Any]:
     node = incident.get("node")
     rest = {k: v for k, v in incident.settings.items() if k != "node" and v is not None}
-    about = ", ".join(f"{key} {value}" for key, value in rest.items())
+    about = ", ".join(_setting(key, value) for key, value in rest.items())
     who = "" if node is None else f"R{node} "
     return [f"{who}{incident.kind}", about, incident.at_ms, incident.until_ms]
+
+
+def _setting(name: str, value: Any) -> str:
+    """For people: `share_bp = 500` is 5 %, a yes is the name alone, a list has no brackets."""
+    if name == "share_bp":
+        return f"{value / 100:g} %"
+    if isinstance(value, bool):
+        return name if value else f"not {name}"
+    return f"{name.replace('_', ' ')} {_words(value)}"
+
+
+def _words(value: Any) -> str:
+    if not isinstance(value, list | tuple):
+        return str(value)
+    if any(isinstance(element, list | tuple) for element in value):
+        return " | ".join(_words(element) for element in value)
+    return " ".join(map(str, value))
 
 
 def _text(value: object) -> str:

@@ -62,7 +62,7 @@ g.strokeStyle=css('--line');g.strokeRect(left,top,right-left,bottom-top);g.fillS
 g.font='12px system-ui';g.textAlign='center';const stepMs=nice(d.end/8);
 for(let t=0;t<=d.end;t+=stepMs)g.fillText((t/1000)+' s',x(t),bottom+16);
 g.fillStyle=css('--line');g.fillRect(x(d.calm),top,1.5,bottom-top);g.fillStyle=css('--soft');
-g.textAlign='left';g.fillText('calm',x(d.calm)+4,top+12);
+g.textAlign='left';g.textAlign='right';g.fillText('calm',x(d.calm)-4,bottom-6);g.textAlign='left';
 const all=Math.max(1,seen.size);const plot=(pts,max,color)=>{g.strokeStyle=color;g.lineWidth=1.8;
 g.beginPath();let last=0;for(const [t,v] of [...pts,[d.end,pts.at(-1)[1]]]){
 g.lineTo(x(t),bottom-(bottom-top)*last/max);last=v;g.lineTo(x(t),bottom-(bottom-top)*v/max)}
@@ -77,13 +77,13 @@ const shown=new Set(d.kinds.map((_,i)=>i));d.kinds.forEach((kind,i)=>{const l=el
 b=el('input');b.type='checkbox';b.checked=kind!=='Height';if(!b.checked)shown.delete(i);
 b.onchange=()=>{b.checked?shown.add(i):shown.delete(i);draw()};const s=el('i');
 s.style.background=palette[i%palette.length];l.append(b,s,kind);box.append(l)});
-const y=n=>50+70*n,x=t=>left+(c.width-left-15)*(t-from)/(to-from);
+const y=n=>50+70*n,x=t=>left+(c.width-left-30)*(t-from)/(to-from);
 function draw(){g.clearRect(0,0,c.width,c.height);g.font='12px system-ui';g.fillStyle=css('--soft');
 g.textAlign='center';const stepMs=nice((to-from)/8);
 for(let t=Math.ceil(from/stepMs)*stepMs;t<=to;t+=stepMs){g.fillText((t/1000).toFixed(3)+' s',x(t),18);
 g.fillStyle=css('--line');g.fillRect(x(t),26,1,c.height-40);g.fillStyle=css('--soft')}
 g.textAlign='left';for(let n=0;n<d.nodes;n++){g.fillStyle=css('--ink');g.fillText('R'+n,12,y(n)+4);
-g.fillStyle=css('--soft');g.fillRect(left,y(n),c.width-left-15,1)}
+g.fillStyle=css('--soft');g.fillRect(left,y(n),c.width-left-30,1)}
 g.lineWidth=.9;for(const [s,a,i,j,k] of d.letters){if(!shown.has(k)||s>to||(a??s)<from)continue;
 g.strokeStyle=g.fillStyle=palette[k%palette.length];
 if(a===null){g.beginPath();g.arc(x(s),y(i)+(j>i?9:-9),2.6,0,7);g.fill();continue}
@@ -93,7 +93,7 @@ if(what==='crashes'||what==='starts'){g.fillStyle=css(what==='crashes'?'--bad':'
 g.fillRect(x(t)-3,y(who)-8,6,16)}
 else if(what==='applies'){g.fillStyle=css('--good');g.beginPath();g.arc(x(t),y(who),3.4,0,7);g.fill()}}}
 c.onwheel=e=>{e.preventDefault();const r=c.getBoundingClientRect();
-const t=from+(to-from)*((e.clientX-r.left)*c.width/r.width-left)/(c.width-left-15);
+const t=from+(to-from)*((e.clientX-r.left)*c.width/r.width-left)/(c.width-left-30);
 const k=e.deltaY>0?1.25:.8;from=Math.max(0,t-(t-from)*k);to=Math.min(d.end,t+(to-t)*k);
 if(to-from<1)to=from+1;draw()};
 let drag=null;c.onpointerdown=e=>{drag=[e.clientX,from,to];c.setPointerCapture(e.pointerId)};

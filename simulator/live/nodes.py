@@ -43,7 +43,7 @@ class LiveNode:
     def start(self) -> None:
         for stale in ("http.url", "p2p.addresses"):
             (self.folder / "data" / stale).unlink(missing_ok=True)
-        command = [sys.executable, "-m", "simulator.live"]
+        command = [sys.executable, "-m", "simulator.live", "--links", str(self.links)]
         if self.fault is not None:
             kind, settings = self.fault
             command += ["--fault", kind, "--settings", json.dumps(settings)]
@@ -58,6 +58,10 @@ class LiveNode:
                 start_new_session=True,
                 preexec_fn=_die_with_parent,  # no threads here yet
             )
+
+    @property
+    def links(self) -> Path:
+        return self.folder / "links.json"
 
     @property
     def running(self) -> bool:

@@ -1,8 +1,8 @@
 """`qnode sim live`: a scenario file against real daemons, judged through their HTTP ports.
 
 Crashes are SIGKILL, pauses SIGSTOP; a node that misbehaves is the ordinary daemon with the same
-class around its replica as in the simulation. Faults of links are not possible here yet, and a
-scenario with one is refused before anything starts.
+class around its replica as in the simulation, and faults of links are made where messages come in
+(`simulator.live.links`). A scenario with another fault is refused before anything starts.
 """
 
 import argparse
@@ -10,7 +10,7 @@ import json
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from pbft.errors import InvalidCertificate
 from simulator.errors import BadScenario, Finding
 from simulator.faults import BEHAVIOURS
 from simulator.incidents import byzantine_nodes
+from simulator.live import links
 from simulator.live.nodes import LiveNetwork
 from simulator.plan import Plan, Question
 from simulator.scenario import read_scenario
@@ -29,16 +30,28 @@ DECIDED_S = 120.0
 
 
 def run(options: argparse.Namespace) -> int:
-    plan = read_scenario(options.scenario)
-    check_live(plan)
-    with tempfile.TemporaryDirectory(prefix="qnode-live-", dir=options.folder) as folder:
-        result = Live(plan, Path(folder), instant=not options.models).run()
+    """Runs the scenarios one after the other; the exit code is the worst of them."""
+    plans = [read_scenario(path) for path in options.scenario]
+    for plan in plans:
+        check_live(plan)
+    results = []
+    for plan in plans:
+        with tempfile.TemporaryDirectory(prefix="qnode-live-", dir=options.folder) as folder:
+            results.append(Live(plan, Path(folder), instant=not options.models).run())
+        if not options.json:
+            _tell(results[-1])
+    failed = sum(result["finding"] != "holds" for result in results)
     if options.json:
-        print(json.dumps(result, indent=1))
-    else:
-        print(f"{result['finding'].upper()}: {result['sentence']}")
-        print(f"{result['decided']} of {result['asked']} questions decided; {result['wall_s']} s")
-    return Finding(result["finding"]).exit_code
+        print(json.dumps({"scenarios": len(results), "failed": failed, "runs": results}, indent=1))
+    return max(Finding(result["finding"]).exit_code for result in results)
+
+
+def _tell(result: dict[str, Any]) -> None:
+    print(
+        f"{result['name']:32}  {result['finding']}: {result['sentence']} "
+        f"{result['decided']} of {result['asked']} decided, {result['wall_s']} s",
+        flush=True,
+    )
 
 
 def check_live(plan: Plan) -> None:
@@ -50,8 +63,11 @@ def check_live(plan: Plan) -> None:
             if node in seen:
                 raise BadScenario(f"Live, node {node} can have one behaviour, from start to end.")
             seen.add(node)
+        elif fault.kind in links.KINDS:
+            pass
         elif fault.kind not in ("crash", "pause"):
-            raise BadScenario(f"Live runs know crash, pause and behaviours; not {fault.kind}.")
+            known = ", ".join(("crash", "pause", *links.KINDS))
+            raise BadScenario(f"Live runs know {known} and behaviours; not {fault.kind}.")
         elif fault.get("lose", "nothing") != "nothing" or fault.get("effects") is not None:
             raise BadScenario("Live, a crash is a SIGKILL: leave out `lose` and `effects`.")
     if plan.nodes > 10:
@@ -116,12 +132,20 @@ class Live:
         for question in self._plan.questions:
             at(question.at_ms, lambda question=question: self._ask(question))  # type: ignore[misc]
         for fault in self._plan.faults:
-            if fault.kind in BEHAVIOURS:
+            if fault.kind in BEHAVIOURS or fault.kind in links.KINDS:
                 continue
             node = self._network.nodes[fault.settings["node"]]
             at(fault.at_ms, node.kill if fault.kind == "crash" else node.pause)
             if fault.until_ms is not None:
                 at(fault.until_ms, node.start if fault.kind == "crash" else node.resume)
+        # What has no end lasts until the calm, as in virtual time.
+        weather = [
+            replace(fault, until_ms=fault.until_ms or self._plan.calm_ms)
+            for fault in self._plan.faults
+            if fault.kind in links.KINDS
+        ]
+        for node in self._network.nodes:
+            links.write(node.links, weather)
         began_s = time.monotonic()
         for when_ms, _, action in sorted(actions, key=lambda entry: entry[:2]):
             time.sleep(max(0.0, began_s + when_ms / 1_000 - time.monotonic()))

@@ -22,7 +22,7 @@ NOTICED = {
     "quorum-too-small": "proofs",
     "certificates-forgotten": "agreement",
     "vote-unlogged": "durability",
-    "evidence-believed": "view",
+    "evidence-believed": "lasso",
     "stuck-between-views": "progress",
 }
 """What notices some of the mutants; `qnode sim mutants` plants all of them."""
