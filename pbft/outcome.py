@@ -11,9 +11,9 @@ compute). The function never measures anything: similarities and contradictions 
 - The *winner* is the clique of greatest weight; ties go to the larger, then to the one with the
   greater total similarity, then to the one with the lowest answer digests.
 - The *representative* is the winner's weighted medoid, among those of its members to which the
-  least weight objects. Cliques have no contradiction inside, but a liar's small edit of one honest answer
-  may fit all the others: it is that answer, outside, which gives the lie away. Only who agrees with
-  more than half of the winner's weight can object; an opponent contradicts the honest ones.
+  least weight objects. Cliques have no contradiction inside, but a liar's small edit of one honest
+  answer may fit all the others: it is that answer, outside, which gives the lie away. Only who
+  agrees with more than half of the winner's weight can object; an opponent contradicts the honest.
 - The winner counts as agreement only with at least f + 1 replicas, so that an honest one stands
   behind it, and with the policy's share of the weight that answered.
 """
