@@ -10,9 +10,10 @@ compute). The function never measures anything: similarities and contradictions 
   let one bridge answer chain two opposite opinions together.
 - The *winner* is the clique of greatest weight; ties go to the larger, then to the one with the
   greater total similarity, then to the one with the lowest answer digests.
-- The *representative* is the winner's weighted medoid, among those of its members that the least
-  weight contradicts. Cliques have no contradiction inside, but a liar's small edit of one honest
-  answer may fit all the others: it is that answer, outside, which gives the lie away.
+- The *representative* is the winner's weighted medoid, among those of its members to which the
+  least weight objects. Cliques have no contradiction inside, but a liar's small edit of one honest
+  answer may fit all the others: it is that answer, outside, which gives the lie away. Only who
+  agrees with more than half of the winner's weight can object; an opponent contradicts the honest.
 - The winner counts as agreement only with at least f + 1 replicas, so that an honest one stands
   behind it, and with the policy's share of the weight that answered.
 """
@@ -236,10 +237,7 @@ class _Graph:
         self._votes = votes
         self._similarities_bp = similarities_bp
         contradictory = {(c.first, c.second) for c in contradictions}
-        self._weight_against = [0] * len(votes)
-        for first, second in sorted(contradictory):
-            self._weight_against[first] += votes[second].weight
-            self._weight_against[second] += votes[first].weight
+        self._contradictory = contradictory
         self._neighbours = [0] * len(votes)
         for first, second in combinations(range(len(votes)), 2):
             if (
@@ -307,12 +305,17 @@ class _Graph:
         return sum(self._similarity_bp(a, b) for a, b in combinations(clique, 2)) // pairs
 
     def medoid(self, clique: tuple[int, ...]) -> int:
-        """Of the vertices that the least weight contradicts the one nearest to all others by
+        """Of the vertices to which the least weight objects the one nearest to all others by
         weight; the lowest answer digest breaks ties."""
+        objectors = self._sympathisers(clique)
         return min(
             clique,
             key=lambda i: (
-                self._weight_against[i],
+                sum(
+                    self._votes[j].weight
+                    for j in objectors
+                    if (min(i, j), max(i, j)) in self._contradictory
+                ),
                 -sum(
                     self._votes[j].weight * self._similarity_bp(min(i, j), max(i, j))
                     for j in clique
@@ -322,6 +325,17 @@ class _Graph:
                 i,
             ),
         )
+
+    def _sympathisers(self, clique: tuple[int, ...]) -> list[int]:
+        """The vertices outside that are equivalent to more than half of the clique's weight."""
+        total = sum(self._votes[i].weight for i in clique)
+        return [
+            j
+            for j in range(len(self._votes))
+            if j not in clique
+            and 2 * sum(self._votes[i].weight for i in clique if self._neighbours[j] >> i & 1)
+            > total
+        ]
 
     def _similarity_bp(self, first: int, second: int) -> int:
         return self._similarities_bp[triangle_index(first, second, len(self._votes))]

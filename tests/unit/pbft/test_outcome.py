@@ -162,11 +162,14 @@ def test_who_is_contradicted_from_outside_does_not_speak() -> None:
     assert found.representative == 1
 
 
-def test_the_weight_that_contradicts_counts() -> None:
-    """An objection of little weight does less harm than one of much."""
-    similarities_bp = [9_900, LOW, LOW, LOW, LOW, LOW]
-    objections = [Contradiction(0, 2, "x"), Contradiction(1, 3, "x")]
-    assert result(votes(9, 9, 2, 1), similarities_bp, objections).representative == 1
+def test_an_opponent_cannot_object() -> None:
+    """Who agrees with none but the liar must not keep the honest ones from speaking."""
+    # 3 contradicts 0 and 1, and not the lie 2, which is farther from the others than they are.
+    similarities_bp = [9_900, 8_600, LOW, 8_600, LOW, 9_000]
+    objections = [Contradiction(0, 3, "x"), Contradiction(1, 3, "x")]
+    found = result(equal(4), similarities_bp, objections)
+    assert found.clusters[0] == (0, 1, 2)
+    assert found.representative == 0
 
 
 @pytest.mark.parametrize(
