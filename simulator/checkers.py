@@ -42,9 +42,9 @@ from pbft.records import AnswerDrawn, Record, RequestAccepted, Sealed, ViewEnter
 from pbft.replica import Replica
 from pbft.state import State
 from pbft.types import RequestId
-from simulator import meaning
 from simulator.durability import Logged
 from simulator.errors import Finding, Violation
+from simulator.meaning import Meaning, Models
 from simulator.memory import entries_held
 from simulator.proofs import Check, batch_digest, check_simulated, commits_fault, request_id
 from simulator.statements import said_in, topic_of
@@ -96,6 +96,8 @@ class Checkers:
         self.top_view: tuple[int, int] = (0, 0)
         """The highest epoch and view of any honest replica."""
         self.memory_max = 0
+        self.alike: Callable[[str, str, str, int], bool] = Meaning(Models()).alike
+        """Whether two answers to a question mean the same (`Meaning.alike`)."""
         self.observe: Callable[[Item], None] = lambda _: None
         """Called for every item that is decided."""
         self._asked: set[Request] = set()
@@ -332,8 +334,6 @@ class Checkers:
         tolerance_bp = self.policy.similarity_tolerance_bp
         for replica in winners:
             other = said[replica].text
-            alike = meaning.similarity_bp(words, other) >= (
-                self.policy.similarity_threshold_bp - 2 * tolerance_bp
-            )
-            if not alike or meaning.contradict(words, other):
+            threshold_bp = self.policy.similarity_threshold_bp - 2 * tolerance_bp
+            if not self.alike(item.request.message.prompt, words, other, threshold_bp):
                 self.fail("validity", f"slot {number} joins {words!r} and {other!r}, which differ")

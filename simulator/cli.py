@@ -35,6 +35,7 @@ def add_commands(commands: Any) -> None:
     one.add_argument("scenario", type=Path)
     one.add_argument("--seed", type=int, help="of delays and answers (default: the file's, or 0)")
     one.add_argument("--plan", type=Path, metavar="FILE", help="save the plan that was run")
+    one.add_argument("--real-models", action="store_true", help="a real model answers (slow)")
     _add_trace(one)
     one.set_defaults(command=_run)
 
@@ -135,7 +136,19 @@ def _run(options: argparse.Namespace) -> int:
     plan = read_scenario(options.scenario, options.seed)
     if options.plan:
         write(options.plan, to_text(plan))
-    return _one(plan, options, f"scenario {options.scenario}")
+    make = _with_real_models(plan) if options.real_models else None
+    return _one(plan, options, f"scenario {options.scenario}", make)
+
+
+def _with_real_models(plan: "Plan") -> Callable[..., Any]:
+    import runpy
+    from functools import partial
+
+    from simulator.world import World
+
+    # It stands above the simulator, which imports nothing but the core.
+    load = runpy.run_module("simulator.live.models")["load"]
+    return partial(World, meaning=load(plan.models))
 
 
 def _replay(options: argparse.Namespace) -> int:
@@ -157,15 +170,18 @@ def read_plan(path: Path) -> "Plan":
         raise BadScenario(f"{path}: {error}") from None
 
 
-def _one(plan: "Plan", options: argparse.Namespace, what: str) -> int:
+def _one(
+    plan: "Plan", options: argparse.Namespace, what: str, make: Callable[..., Any] | None = None
+) -> int:
     from simulator.run import run
     from simulator.trace import Trace
+    from simulator.world import World
 
     if not options.json:
         _say_what(f"{what}, seed {plan.seed}, {plan.nodes} nodes, {len(plan.faults)} faults")
     trace = Trace(keep=bool(options.trace or options.html))
     began_s = time.monotonic()
-    result = run(plan, trace)
+    result = run(plan, trace, make or World)
     wall_s = time.monotonic() - began_s
     if options.trace:
         write(options.trace, "".join(f"{line}\n" for line in trace.lines()))

@@ -114,6 +114,15 @@ class Meaning:
         """The claim that is right."""
         return topic * 7 % len(CLAIMS)
 
+    def prompt(self, number: int, topic: int) -> str:
+        """What a user asks."""
+        return f"Question {number}, of topic {topic}?"
+
+    def alike(self, question: str, one: str, other: str, threshold_bp: int) -> bool:
+        """Whether two answers may stand in one cluster, whoever measures."""
+        del question
+        return similarity_bp(one, other) >= threshold_bp and not contradict(one, other)
+
     def answer(self, request: Request, topic: int, draw: Random) -> Answer:
         """What an honest model says."""
         models = self.models
@@ -128,8 +137,9 @@ class Meaning:
             text_of(claim, wording), Finish.STOP, "simulated", 8, 10, "", _values(request, claim)
         )
 
-    def compare(self, texts: tuple[str, ...], replica: int) -> Comparison:
+    def compare(self, question: str, texts: tuple[str, ...], replica: int) -> Comparison:
         """What a replica measures: the truth and its own error."""
+        del question
         known = self._true.get(texts)
         if known is None:
             if len(self._true) > 10_000:

@@ -50,6 +50,7 @@ class World:
         keyrings: by key number; simulated signatures unless given.
         members: who belongs to these keys.
         wire: encode and decode every message, as between machines.
+        meaning: what models say; the small model of `simulator.meaning` unless given.
     """
 
     def __init__(
@@ -60,6 +61,7 @@ class World:
         members: Membership | None = None,
         *,
         wire: bool = False,
+        meaning: Meaning | None = None,
     ) -> None:
         self.plan = plan
         self.policy = plan.the_policy()
@@ -68,7 +70,7 @@ class World:
         self.keyrings = keyrings or (lambda number: SimulatedKeyring(signatures, number))
         self.members = members or simulated_membership(plan.nodes)
         self.network = Network(plan.seed, plan.delay_ms, plan.exponential)
-        self.meaning = Meaning(plan.models)
+        self.meaning = meaning or Meaning(plan.models)
         self.wire = wire
         self.now_us = 0
         self.steps = 0
@@ -81,6 +83,7 @@ class World:
         self._count = 0
         self._heap: list[tuple[int, int, int, int, Any]] = []
         self.checkers = Checkers(self.members, self.policy, NETWORK)
+        self.checkers.alike = self.meaning.alike
         self.processes: list[Process] = []
         self.routes: dict[ReplicaId, list[Process]] = {}
         for number in range(plan.nodes):
@@ -362,7 +365,7 @@ class World:
         self.put(1_000 * process.draw.randint(low_ms, high_ms), process, ready)
 
     def _compare(self, process: Process, effect: effects.CompareAnswers) -> None:
-        result = self.meaning.compare(effect.texts, process.replica_id)
+        result = self.meaning.compare(effect.question, effect.texts, process.replica_id)
         compared = events.AnswersCompared(
             effect.request_id, effect.attempt, effect.answers, *result
         )
@@ -405,7 +408,7 @@ class World:
             replica=process.replica_id,
             number=self.asked,
             kind=kind,
-            prompt=f"Question {self.asked}, of topic {question.topic}?",
+            prompt=self.meaning.prompt(self.asked, question.topic),
             language="",
             max_tokens=64,
             timeout_ms=question.timeout_ms,
