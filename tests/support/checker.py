@@ -401,10 +401,17 @@ def outcome_of(item: Any, sealed: int, epoch: Epoch) -> dict[str, Any]:
         confident = confidence >= policy["confidence_threshold_bp"]
         status = "agreed" if confident else "agreed_low_confidence"
 
+    outside = [j for j in range(len(votes)) if j not in best]
+    objectors = [
+        j
+        for j in outside
+        if 2 * sum(votes[i][1] for i in best if together(tuple(sorted((i, j))))) > weight_best
+    ]
+
     def distance(i: int) -> Any:
         near = sum(votes[j][1] * similar[min(i, j), max(i, j)] for j in best if j != i)
-        against = sum(votes[b if i == a else a][1] for a, b in refuted if i in (a, b))
-        return (against, -near, votes[i][2], i)
+        objections = sum(votes[j][1] for j in objectors if (min(i, j), max(i, j)) in refuted)
+        return (objections, -near, votes[i][2], i)
 
     return {
         "status": status,
