@@ -1,5 +1,5 @@
 # `make demo` and `make test` do their own set-up in .venv; nothing else is needed before them.
-.PHONY: setup demo test soak check lint types imports unit clean
+.PHONY: setup demo test eval soak check lint types imports unit clean
 
 BIN := .venv/bin
 ARGS ?=
@@ -13,6 +13,10 @@ demo: setup
 # Everything that CI runs.
 test: check
 	$(BIN)/pytest $(ARGS)
+
+# How well answers are told apart, on the half of the pairs that nothing was tuned on.
+eval: setup
+	@$(BIN)/qnode evaluate eval/pairs-test.jsonl --roc eval/roc.svg $(ARGS)
 
 # The simulator for long: every recipe, every mutant, twins, fuzzing, ten thousand seeds, and the
 # live scenarios against real daemons.

@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from daemon import judging
 from daemon.errors import NodeUnreachable, QnodeError, UsageError
 from simulator.errors import SimulatorError
 
@@ -99,6 +100,10 @@ def _add_setup_commands(commands: Any) -> None:
     genesis.add_argument("--network", required=True, help="name of the network")
     genesis.add_argument("--policy", type=Path, help="JSON file with policy fields to change")
     genesis.add_argument("--embedder", help="model that measures similarity, on all members")
+    genesis.add_argument(
+        "--entailment", default="", metavar="MODEL",
+        help="model that judges entailment besides, on all members; wants a GPU on each",
+    )  # fmt: skip
     genesis.add_argument("--out", type=Path, default=Path("genesis.json"))
     genesis.set_defaults(command=_genesis)
 
@@ -190,8 +195,9 @@ def _add_demo(commands: Any) -> None:
 
 
 def _add_bench(commands: Any) -> None:
-    bench = commands.add_parser("bench", help="measure how fast a network on this machine is")
+    bench = commands.add_parser("bench", help="measure speed, and what liars achieve")
     kinds = bench.add_subparsers(required=True, metavar="WHAT")
+    judging.add_commands(commands, kinds)
     consensus = kinds.add_parser(
         "consensus", help="consensus alone: real nodes, instant answers, and the machine's floor"
     )
@@ -275,7 +281,8 @@ def _genesis(options: argparse.Namespace) -> int:
 
     policy = parse_policy(read_json(options.policy, "policy") if options.policy else {})
     records = [read_member_record(path) for path in options.records]
-    genesis = combine(options.network, records, policy, options.embedder or DEFAULT_EMBEDDER)
+    embedder = options.embedder or DEFAULT_EMBEDDER
+    genesis = combine(options.network, records, policy, embedder, options.entailment)
     write_new(options.out, genesis.to_text())
     members = genesis.membership
     print(f"Made {options.out}: network {genesis.network_name}, id {genesis.network.hex()[:16]}…")

@@ -84,8 +84,10 @@ def show_decision(record: dict[str, Any]) -> None:
             said = Text(values.said(record["values"], record["units"]), style="bold")
             body = Text("\n").join([said, body])
         console.print(Panel(body, title=title, border_style="yellow"))
+        _show_checks(record)
         return
     console.print(_headline(record))
+    _show_checks(record)
     if record["values"]:
         console.print(values.table(record["values"]))
     console.print(_answers(record))
@@ -132,6 +134,23 @@ def _headline(record: dict[str, Any]) -> Panel:
         border_style=style.split()[-1],
         padding=(1, 2),
     )
+
+
+def _show_checks(record: dict[str, Any]) -> None:
+    """The validator's scores with its advice, and what is suspicious about the question."""
+    if found := record.get("validation"):
+        scores = " · ".join(
+            f"{label(name)} {found[name]:.2f}" for name in ("quality", "relevance", "consistency")
+        )
+        verdict = label("valid answer" if found["valid"] else "doubtful answer")
+        style = "dim" if found["valid"] else "yellow"
+        console.print(Text(f"{verdict} {found['overall']:.2f}: {scores}", style=style))
+        for flaw, advice in zip(found["flaws"], found["advice"], strict=True):
+            console.print(Text(f"  {flaw}: {advice}", style="yellow"))
+    report = record.get("inspection")
+    if report and report["suspicious"]:
+        parts = ", ".join((*report["injections"], *report["markers"]))
+        console.print(Text(f"{label('The question speaks to the model')}: {parts}", style="red"))
 
 
 def _answers(record: dict[str, Any]) -> Table:

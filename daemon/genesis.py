@@ -40,6 +40,8 @@ class Genesis:
     """Model that measures similarity, the same on all members so that they measure the same."""
     policy: Policy
     members: tuple[MemberRecord, ...]
+    entailment: str = ""
+    """Model that judges entailment besides, the same on all members too; empty for none."""
 
     @property
     def network(self) -> bytes:
@@ -70,6 +72,7 @@ class Genesis:
             "format": FORMAT,
             "network": self.network_name,
             "embedder": self.embedder,
+            **({"entailment": self.entailment} if self.entailment else {}),
             "policy": asdict(self.policy),
             "members": [
                 {
@@ -87,6 +90,7 @@ def combine(
     records: Iterable[MemberRecord],
     policy: Policy,
     embedder: str = DEFAULT_EMBEDDER,
+    entailment: str = "",
 ) -> Genesis:
     """A genesis from the members' records; `UsageError` for anything that could not work."""
     members = tuple(sorted(records, key=lambda member: member.name))
@@ -103,9 +107,11 @@ def combine(
         raise UsageError(f"{both} have the same key; each node needs its own `qnode init`.")
     if not 1 <= len(embedder) <= 256 or not embedder.isprintable():
         raise UsageError("embedder must be the name of a model, on one line.")
+    if entailment and (len(entailment) > 256 or not entailment.isprintable()):
+        raise UsageError("entailment must be the name of a model, on one line.")
     for member in members:
         _check_peer_ids(member)
-    return Genesis(check_name(network_name), embedder, policy, members)
+    return Genesis(check_name(network_name), embedder, policy, members, entailment)
 
 
 def _check_peer_ids(member: MemberRecord) -> None:
@@ -124,7 +130,7 @@ def _first_repeated(values: list[str]) -> str | None:
 def read_genesis(path: Path) -> Genesis:
     document = read_json(path, "genesis file")
     expected = {"format", "network", "embedder", "policy", "members"}
-    if document.get("format") != FORMAT or set(document) != expected:
+    if document.get("format") != FORMAT or set(document) - {"entailment"} != expected:
         raise UsageError(f"{path} is not a genesis file; make one with `qnode genesis`.")
     try:
         if not isinstance(document["members"], list):
@@ -133,7 +139,11 @@ def read_genesis(path: Path) -> Genesis:
         embedder = document["embedder"]
         if not isinstance(embedder, str):
             raise UsageError("embedder must be the name of a model.")
-        genesis = combine(document["network"], records, parse_policy(document["policy"]), embedder)
+        entailment = document.get("entailment", "")
+        if not isinstance(entailment, str) or ("entailment" in document and not entailment):
+            raise UsageError("entailment must be the name of a model, or not be there.")
+        policy = parse_policy(document["policy"])
+        genesis = combine(document["network"], records, policy, embedder, entailment)
         if [m.name for m in genesis.members] != [m.name for m in records]:
             raise UsageError("the members are not in order of name.")
     except UsageError as error:

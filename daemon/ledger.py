@@ -18,7 +18,7 @@ from pbft.state import State
 from pbft.types import RequestId
 
 _REQUESTS_REMEMBERED_MAX = 4 * REMEMBERED_MAX
-_VERSION = 2
+_VERSION = 3
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS slots (

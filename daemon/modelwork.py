@@ -22,6 +22,7 @@ from inference.equivalence import AnswerJudge, Comparison
 from inference.errors import GenerationCancelled, InferenceError, PromptTooLong
 from inference.language import Language
 from inference.structured import Reading
+from inference.validator import abnormality
 from pbft.effects import CompareAnswers, RunInference
 from pbft.events import AnswerReady, AnswersCompared, Event
 from pbft.messages import Answer, Field, Finish
@@ -77,7 +78,11 @@ class ModelWork:
             self._running.pop(key, None)
             salt = secrets.token_bytes(32)
             values = reading.values if request.fields else None
-            answer = to_answer(generation, reading.why, self.model, values)
+            why = reading.why
+            if generation is not None and not request.fields and generation.text.strip():
+                flaw = abnormality(request.prompt, generation.text)
+                generation, why = (None, str(flaw)) if flaw else (generation, why)
+            answer = to_answer(generation, why, self.model, values)
             self._deliver(AnswerReady(*key, answer, salt))
 
         try:
@@ -96,6 +101,8 @@ class ModelWork:
                 return
             self._running[key] = job
             self._put(job)
+            if preparation := self._judge.preparation(request.prompt):
+                self._comparisons.put(partial(_prepare, preparation))  # while the model is thinking
         except InferenceError as error:
             log.warning("cannot answer: %s", error)
             done(None, no_values("question not usable"))
@@ -195,6 +202,15 @@ class ModelWork:
             return Comparison(
                 tuple(FULL_BP if a == b else 0 for a, b in combinations(answers, 2)), ()
             )
+
+
+def _prepare(preparation: Callable[[], None]) -> Callable[[], None]:
+    """Never fails: whoever compares then finds out what is missing, and says so."""
+    try:
+        preparation()
+    except Exception as error:
+        log.warning("cannot get ready to compare: %s", error, exc_info=True)
+    return lambda: None
 
 
 def no_values(why: str) -> Reading:

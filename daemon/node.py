@@ -36,10 +36,12 @@ from daemon.requests import RequestBook
 from daemon.roster import Roster
 from daemon.timers import Timers
 from inference.catalog import default_cache_dir
-from inference.embedding import EmbedderSettings, load_embedder
+from inference.embedding import EmbedderSettings
 from inference.engine import Engine, EngineSettings, load_engine
-from inference.equivalence import AnswerJudge, Judge
+from inference.equivalence import AnswerJudge
 from inference.errors import ModelUnavailable
+from inference.judging import load_judge
+from inference.nli import EntailmentSettings
 from p2p.errors import CallerFault, DuplicateKey
 from p2p.network import NetworkSettings, PeerNetwork, open_network
 from pbft.context import Configuration
@@ -79,13 +81,14 @@ async def load_models(config: Config, genesis: Genesis, _me: ReplicaId | None) -
         cache_dir=default_cache_dir(),
     )
     embedder_settings = EmbedderSettings(model=genesis.embedder, threads=model.threads or None)
+    entailment = EntailmentSettings(genesis.entailment) if genesis.entailment else None
     try:
         engine = await _in_thread(partial(load_engine, settings, log.info))
-        embedder = await _in_thread(partial(load_embedder, embedder_settings, log.info))
+        judge = await _in_thread(partial(load_judge, embedder_settings, log.info, entailment))
     except ModelUnavailable as error:
         raise UsageError(str(error)) from None
     log.info("models loaded in %.1f s", time.monotonic() - began)
-    return Models(engine, Judge(embedder))
+    return Models(engine, judge)
 
 
 async def _nothing(_: Queries) -> None:

@@ -20,6 +20,7 @@ from daemon.requests import RequestBook, RequestState
 from daemon.roster import Roster
 from daemon.transparency import describe, ratio
 from daemon.typed import single_values
+from daemon.validation import inspection, told, validation
 from inference import structured
 from inference.engine import Engine, GenerationRequest
 from inference.errors import InferenceError, InvalidRequest
@@ -110,6 +111,8 @@ class Queries:
 
     async def ask(self, query: Query) -> dict[str, Any]:
         """The network's answer, or this node's alone in single mode."""
+        if report := told(inspection(query.question)):
+            log.warning("a question for %s mode speaks to the model: %s", query.mode, report)
         if query.mode == "single":
             return await self._ask_model(query)
         state = await self._decided(query)
@@ -214,6 +217,10 @@ class Queries:
             "agreed": False,
             "kind": str(query.kind),
             "answer": generation.text,
+            "validation": None
+            if query.fields
+            else validation(query.question, generation.text, (), generation.finish),
+            "inspection": inspection(query.question),
             "values": single_values(query.fields, reading.values),
             "units": {field.name: field.unit or None for field in query.fields},
             "finish": generation.finish,
@@ -435,6 +442,7 @@ class Queries:
             "device": self._engine.device if self._engine else None,
             "state": self._state(),
             "embedder": self._genesis.embedder,
+            "entailment": self._genesis.entailment or None,
             "max_tokens": policy.tokens_max,
             "inference_timeout_s": policy.inference_timeout_ms / 1000,
             "similarity_threshold": ratio(policy.similarity_threshold_bp),

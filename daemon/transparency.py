@@ -8,6 +8,8 @@ from itertools import combinations
 from typing import Any
 
 from daemon import typed
+from daemon.validation import inspection, validation
+from inference.engine import Finish
 from pbft.certificate import Certificate
 from pbft.item import is_abstention, voters
 from pbft.membership import Membership
@@ -34,6 +36,8 @@ def describe(certificate: Certificate, membership: Membership) -> dict[str, Any]
         "status": str(outcome.status),
         "answer": agreed["text"] if agreed else None,
         "values": typed.agreed_values(request.fields, outcome, names),
+        "validation": _validation(certificate, answers, agreed),
+        "inspection": inspection(request.prompt),
         "fallback": None if agreed else _fallback(certificate, answers),
         "agreement_rate": ratio(outcome.agreement_rate_bp),
         "confidence": ratio(outcome.confidence_bp),
@@ -63,6 +67,18 @@ def describe(certificate: Certificate, membership: Membership) -> dict[str, Any]
             for commit in certificate.commits
         ],
     }
+
+
+def _validation(
+    certificate: Certificate, answers: list[dict[str, Any]], agreed: dict[str, Any] | None
+) -> dict[str, Any] | None:
+    """Of the agreed answer; None without one, and for values, whose form was checked."""
+    request = certificate.item.request.message
+    if agreed is None or request.fields:
+        return None
+    others = [a["text"] for a in answers if a is not agreed and a["cluster"] is not None]
+    finish: Finish = "length" if agreed["finish"] == "length" else "stop"
+    return validation(request.prompt, agreed["text"], others, finish)
 
 
 def ratio(basis_points: int) -> float:

@@ -21,6 +21,7 @@ from inference.errors import ModelUnavailable
 DEFAULT_CPU_MODEL = "packaged:smollm2-135m-instruct"
 DEFAULT_CUDA_MODEL = "deepseek-ai/DeepSeek-R1-Distill-Qwen-1.5B"
 DEFAULT_EMBEDDER = "packaged:all-minilm-l6-v2"
+MULTILINGUAL_EMBEDDER = "packaged:multilingual-e5-small"
 
 Progress = Callable[[str], None]
 """Receives one short line for the operator whenever something slow begins."""

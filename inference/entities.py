@@ -8,6 +8,7 @@ question for a name ("誰", "哪裡", "首都") gets as its whole core.
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 
 from inference.language import HAN
 from inference.wording import (
@@ -41,6 +42,7 @@ _NOT_NAMES = frozenset(
     listed(
         "january february march april may june july august september october november december "
         "monday tuesday wednesday thursday friday saturday sunday yes no true false celsius "
+        "et est edt pst pdt utc gmt cet qu "
         "fahrenheit i ok mr mrs dr bc ad bce ce am pm however therefore because although"
     )
 )
@@ -48,7 +50,9 @@ _ASKS_FOR_NAME = re.compile(
     "誰|谁|哪|何處|何处|何地|首都|什麼名|什么名|叫什麼|叫什么|什麼地方|什么地方"
 )
 _HAN_RUN = re.compile(f"[{HAN}]+")
+_ASKS_FOR_THING = re.compile("什麼|什么|甚麼|何種|何种")
 _HAN_NAME_MAX = 8
+_HAN_THING_MAX = 4
 
 
 def names(question: str, answer: str) -> frozenset[str]:
@@ -59,7 +63,8 @@ def names(question: str, answer: str) -> frozenset[str]:
         tokens = _WORD.findall(sentence)
         lower_rest = [token for token in tokens[1:] if not _capitalised(token)]
         restates = all(
-            stem(token.lower()) in asked or token.lower() in FUNCTION_WORDS for token in lower_rest
+            stem(token.lower()) in asked or token.lower() in FUNCTION_WORDS or token.isdigit()
+            for token in lower_rest
         )
         for span in _spans(sentence):
             opens = sentence.lstrip().startswith(span[0])
@@ -83,10 +88,8 @@ def name_mismatch(question: str, a: str, b: str) -> tuple[str, str] | None:
     only_b = sorted(name for name in names_b if not _occurs(name, names_a, a))
     if not only_a or not only_b:
         return None
-    # Long answers add names of their own; there only answers without a common name differ.
-    if max(lengths) > _SHORT_WORDS_MAX and (
-        len(only_a) < len(names_a) or len(only_b) < len(names_b)
-    ):
+    # Answers with a common name add others of their own; only replaced names differ there.
+    if len(only_a) < len(names_a) or len(only_b) < len(names_b):
         return None
     return only_a[0], only_b[0]
 
@@ -98,9 +101,20 @@ def _occurs(name: str, others: frozenset[str], text: str) -> bool:
     if name.split()[-1] in _NORMALISED_WORD.findall(normalise(text)):
         return True
     return any(
-        set(other.split()) <= parts or _acronyms(name, other) or _aliases(name, other)
+        set(other.split()) <= parts
+        or other.rstrip("s") == name.rstrip("s")
+        or _acronyms(name, other)
+        or _aliases(name, other)
         for other in others
     )
+
+
+def are_one_name(a: str, b: str) -> bool:
+    """Whether two names in lower case are one: a part of the other, an acronym, a known alias."""
+    parts_a, parts_b = set(a.split()), set(b.split())
+    if a.rstrip("s") == b.rstrip("s"):
+        return True
+    return parts_a <= parts_b or parts_b <= parts_a or _acronyms(a, b) or _aliases(a, b)
 
 
 def _acronyms(a: str, b: str) -> bool:
@@ -119,9 +133,9 @@ def _capitalised(token: str) -> bool:
 
 
 def _could_be_name(token: str) -> bool:
-    if len(token) > 1 and token.isupper():
-        return True  # US is a name, us is not
     lower = token.lower()
+    if len(token) > 1 and token.isupper() and lower not in _NOT_NAMES:
+        return True  # US is a name, us is not
     return lower not in FUNCTION_WORDS and lower not in _NOT_NAMES
 
 
@@ -146,14 +160,26 @@ def _spans(sentence: str) -> Iterator[list[str]]:
 
 def _han_mismatch(question: str, a: str, b: str) -> tuple[str, str] | None:
     """Different cores in answers to a Chinese question for a name."""
-    if not (_ASKS_FOR_NAME.search(question) and has_han(a) and has_han(b)):
+    if not (has_han(a) and has_han(b)):
+        return None
+    # What "什麼" asks for is often a whole clause; only a short one is a name.
+    if _ASKS_FOR_NAME.search(question):
+        longest = _HAN_NAME_MAX
+    elif _ASKS_FOR_THING.search(question):
+        longest = _HAN_THING_MAX
+    else:
         return None
     core_a, core_b = (_han_core(question, text) for text in (a, b))
-    if not core_a or not core_b or max(len(core_a), len(core_b)) > _HAN_NAME_MAX:
+    if not core_a or not core_b or max(len(core_a), len(core_b)) > longest:
         return None
-    if set(core_a) & set(core_b):
+    # 淡水河 and 濁水溪 have a character in common, 莎士比亞 and 威廉·莎士比亞 a pair of them.
+    if core_a in core_b or core_b in core_a or _pairs(core_a) & _pairs(core_b):
         return None
     return core_a, core_b
+
+
+def _pairs(text: str) -> set[str]:
+    return {text[i : i + 2] for i in range(len(text) - 1)}
 
 
 def _han_core(question: str, answer: str) -> str:
@@ -168,3 +194,27 @@ def _han_core(question: str, answer: str) -> str:
                     c for c in pair if c not in asked and (not characters or characters[-1] != c)
                 )
     return "".join(characters)
+
+
+@lru_cache(maxsize=8_192)
+def capitalised_names(text: str) -> frozenset[str]:
+    """Capitalised words that do not merely open a sentence, lower case; acronyms included."""
+    found: set[str] = set()
+    for sentence in _SENTENCE.findall(text):
+        tokens = _WORD.findall(sentence)
+        for at, token in enumerate(tokens):
+            acronym = len(token) > 1 and token.isupper()
+            if _capitalised(token) and (at > 0 or acronym) and _could_be_name(token):
+                found.add(token.lower().replace("’", "'").removesuffix("'s"))
+    return frozenset(found)
+
+
+@lru_cache(maxsize=8_192)
+def opening_names(text: str) -> frozenset[str]:
+    """Capitalised first words of sentences, lower case; most of them are no names."""
+    found = set()
+    for sentence in _SENTENCE.findall(text):
+        tokens = _WORD.findall(sentence)
+        if tokens and _capitalised(tokens[0]) and _could_be_name(tokens[0]):
+            found.add(tokens[0].lower())
+    return frozenset(found)

@@ -7,16 +7,28 @@ alone: "one of them", "一個", "十分", "CO2". Values are fractions, never flo
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from functools import lru_cache
 
-from inference.units import CELSIUS, MONTH_OF_YEAR, MONTHS, PERCENT, PLAIN, UNITS, Unit
+from inference.units import (
+    CELSIUS,
+    MONTH_OF_YEAR,
+    MONTHS,
+    PERCENT,
+    PLAIN,
+    SHARE,
+    UNITS,
+    Unit,
+)
 from inference.wording import listed, normalise
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Quantity:
-    """A number as written. ``value`` is in ``unit``; ``decimals`` counts digits after the point.
+    """A number as written, in one place of one text; equal only to itself.
+
+    ``value`` is in ``unit``; ``decimals`` counts digits after the point.
 
     ``approximate``: the text hedges it ("about", "約"). ``start`` and ``end`` delimit it in the
     normalised text.
@@ -29,6 +41,21 @@ class Quantity:
     surface: str
     start: int
     end: int
+    base: Fraction = field(init=False, compare=False, repr=False)
+    """The value in the base unit of its dimension."""
+    exact: tuple[int, int] = field(init=False, compare=False, repr=False)
+    exact_base: tuple[int, int] = field(init=False, compare=False, repr=False)
+    """``value`` and ``base`` as numerator and denominator, which compare faster than fractions."""
+    is_year: bool = field(init=False, compare=False, repr=False)
+    """Whether it has no unit and is written as a year is: "in 2014"."""
+
+    def __post_init__(self) -> None:
+        base = self.value * self.unit.factor + self.unit.offset
+        is_year = self.unit is PLAIN and self.surface.isdigit() and 1500 <= self.value <= 2100
+        object.__setattr__(self, "base", base)
+        object.__setattr__(self, "exact", self.value.as_integer_ratio())
+        object.__setattr__(self, "exact_base", base.as_integer_ratio())
+        object.__setattr__(self, "is_year", is_year)
 
 
 _SMALL = {
@@ -40,6 +67,16 @@ _SMALL = {
         )
     )
 }
+_ORDINALS = {
+    word: number
+    for number, word in enumerate(
+        listed(
+            "fourth fifth sixth seventh eighth ninth tenth eleventh twelfth thirteenth fourteenth "
+            "fifteenth sixteenth seventeenth eighteenth nineteenth twentieth"
+        ),
+        start=4,
+    )
+}
 _TENS = {
     word: 10 * number
     for number, word in enumerate(
@@ -48,6 +85,7 @@ _TENS = {
 }
 _SCALES = {
     "hundred": 100,
+    "k": 1000,
     "thousand": 1000,
     "million": 10**6,
     "billion": 10**9,
@@ -84,31 +122,40 @@ def _either(names: "dict[str, int] | dict[str, Unit]") -> str:
 
 
 _UNIT = (
-    rf"(?:\s*-?\s*(?:degrees?\s+|個|个)??(?P<unit>{_either(UNITS)}|percentage points?|per cent))?"
+    rf"(?:\s*-?\s*(?:degrees?\s+|(?:business|working|trading|calendar)\s+|"
+    rf"[個个]?工作|個|个)??(?P<unit>{_either(UNITS)}|percentage[\s-]points?|basis[\s-]points?|"
+    r"per cent))?"
 )
+# 兩成 is 20 percent; 成 begins and ends many other words.
+_TENTHS = "成(?![长長為为功立本員员熟交果就份品名])"
 _DIGITS = re.compile(
     r"(?P<prefix>nt\$|us\$|[$€£¥]|攝氏|摄氏)?\s*"
-    r"(?<![a-z0-9.,])(?P<sign>[-−]?)(?P<number>\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?)"
-    rf"(?P<ordinal>st|nd|rd|th)?(?:\s*(?P<scale>{_either(_SCALES)}))?{_UNIT}"
+    r"(?<![a-z0-9])(?<![0-9][.,])(?P<sign>[-−]|(?<!\d )(?:minus|negative)\s+|零下\s*|[負负])?"
+    r"(?P<number>\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?)"
+    rf"(?P<ordinal>st|nd|rd|th)?(?:\s*(?P<scale>{_either(_SCALES)}))?"
+    rf"(?:\s*(?P<tenths>{_TENTHS})|{_UNIT})"
 )
 _LARGE = ("thousand", "million", "billion", "trillion")
-_ENGLISH = "|".join((*_SMALL, *_TENS, "hundred", "dozen", *_LARGE))
+_ENGLISH = "|".join((*_ORDINALS, *_SMALL, *_TENS, "hundred", "dozen", *_LARGE))
 _WRITTEN = re.compile(
-    rf"\b(?P<words>(?:{_ENGLISH})(?:(?:\s+and\s+|\s*-\s*|\s+)(?:{_ENGLISH}))*)\b{_UNIT}"
+    # "and" joins only behind a scale: "a hundred and five" is one number, "three and five" are two.
+    rf"\b(?P<words>(?:{_ENGLISH})(?:(?:(?<=hundred)\s+and\s+|(?<=thousand)\s+and\s+|"
+    rf"(?<=million)\s+and\s+|\s*-\s*|\s+)(?:{_ENGLISH}))*)\b{_UNIT}"
 )
 _HAN_NUMERAL = "零〇一二三四五六七八九兩两十百千萬万億亿兆"
 _HAN_NUMBER = re.compile(
-    rf"(?P<percent>百分之)?(?P<digits>[{_HAN_NUMERAL}]+)"
-    rf"(?:[點点](?P<fraction>[零〇一二三四五六七八九]+))?{_UNIT}"
+    rf"(?P<celsius>[攝摄]氏)?(?P<below>零下|[負负])?(?P<percent>百分之)?(?P<digits>[{_HAN_NUMERAL}]+)"
+    rf"(?:[點点](?P<fraction>[零〇一二三四五六七八九]+))?"
+    rf"(?:(?P<tenths>{_TENTHS})(?P<half>[一二三四五六七八九半])?|{_UNIT})"
 )
 # Words that contain numerals without counting anything.
 _HAN_IDIOM = re.compile(
-    "十分|萬一|万一|千萬不|千万不|百般|一[樣样些般定直起切致旦向再律同方邊边體体]|統一|统一|唯一|"
+    "(?<![一二三四五六七八九])十分(?![鐘钟之])|萬一|万一|千萬不|千万不|百般|一[樣样些般定直起切致旦向再律同方邊边體体]|統一|统一|唯一|"
     "第一|其一|"
     "之一|萬物|万物|千古|四處|四处|四周|三角|九龍|百姓|八卦|二元|一帶|一带"
 )
 _HAN_COUNTED = re.compile(
-    "[個个天年月日週周次人位名元倍種种塊块層层歲岁顆颗隻只條条件張张座部本輛辆國国州季]|"
+    "[度個个天年月日週周次人位名元倍種种塊块層层歲岁顆颗隻只條条件張张座部本輛辆國国州季]|"
     "小時|小时|分鐘|分钟"
 )
 _MONTH = re.compile(
@@ -116,10 +163,34 @@ _MONTH = re.compile(
     + "|".join(name for name in MONTHS if name not in ("may", "march"))
     + r"))\b"
 )
+_PARTS = {
+    "half": 2, "halve": 2, "third": 3, "quarter": 4, "fourth": 4, "fifth": 5, "sixth": 6,
+    "eighth": 8, "tenth": 10,
+}  # fmt: skip
+_COUNTS = "|".join(word for word, number in _SMALL.items() if 1 <= number <= 12)
+_FRACTION = re.compile(
+    rf"\b(?P<count>{_COUNTS}|an?|\d{{1,2}})[\s-]+(?P<part>thirds?|fourths?|fifths?|sixths?|eighths?|tenths?|"
+    r"quarters?(?![\s-]*(?:past|to|point|percentage|of a p|of the year|hour)))\b|"
+    r"(?P<han>(?P<below>[二三四五六七八九十兩两百]+)分之(?P<above>[一二三四五六七八九十]+))"
+)
+_HAN_HALVED = {"鐘頭": "小時", "钟头": "小時", "月": "個月", "礼拜": "禮拜"}
+_TIME_UNIT = "hours?|days?|weeks?|minutes?|months?|years?"
+_HALVES = re.compile(
+    rf"\b(?P<whole>{_COUNTS}|an?|\d+)\s+(?P<unit>{_TIME_UNIT})\s+and\s+a\s+half\b|"
+    rf"\b(?P<whole2>{_COUNTS}|\d+)\s+and\s+a\s+half\s+(?P<unit2>{_TIME_UNIT})\b|"
+    rf"\bhalf\s+an?\s+(?P<unit3>hour|day|year|minute)\b|"
+    rf"\b(?P<points>quarter|half)(?:\s+of\s+a|\s+a)?[\s-]+(?:percentage[\s-]+)?point\b|"
+    rf"\b(?P<quarters>a|one|three)[\s-]+quarters?\s+of\s+an\s+hour\b|"
+    rf"(?P<hanwhole>[一二兩两三四五六七八九十\d]{{1,2}})\s*[個个]半\s*(?P<hanunit>小時|天|小时|鐘頭|钟头|月|星期|禮拜|礼拜)|"
+    rf"(?<![個个\d一二三四五六七八九十])半\s*[個个]?\s*(?P<hanunit2>小時|小时|鐘頭|钟头|年|天)|"
+    rf"(?P<hanwhole3>[一二兩两三四五六七八九十\d]{{1,2}})\s*(?P<hanunit3>年|天)半|"
+    rf"(?<!half )\ban\s+(?P<unit4>hour)\b(?!\s+and\s+a)"
+)
 _HEDGE = re.compile(
     r"(?:about|around|approximately|roughly|nearly|almost|over|more than|circa|some|"
     r"約|约|大約|大约|將近|将近|近|超過|超过|左右)\s*$"
 )
+_RANGE = re.compile(r"\s*(?:-|–|—|~|～|to|and|or|至|到|或|和)\s*")
 _HEDGE_AFTER = re.compile(r"\s*(?:左右|上下|or so\b|approximately)")
 _APPROXIMATION = Fraction(2, 100)
 
@@ -127,8 +198,33 @@ _APPROXIMATION = Fraction(2, 100)
 def quantities(text: str) -> list[Quantity]:
     """Every number of the text, in order of appearance."""
     plain = normalise(text)
-    found = [*_from_digits(plain), *_from_english(plain), *_from_han(plain), *_from_months(plain)]
-    return sorted(found, key=lambda quantity: (quantity.start, quantity.end))
+    fractions = [*_from_fractions(plain), *_from_halves(plain)]
+    for fraction in fractions:  # read as a whole, not once more by their parts
+        blank = " " * (fraction.end - fraction.start)
+        plain = plain[: fraction.start] + blank + plain[fraction.end :]
+    found = [
+        *fractions,
+        *_from_digits(plain),
+        *_from_english(plain),
+        *_from_han(plain),
+        *_from_months(plain),
+    ]
+    ordered = sorted(found, key=lambda quantity: (quantity.start, quantity.end))
+    return _with_units_of_ranges(plain, ordered)
+
+
+def _with_units_of_ranges(plain: str, found: list[Quantity]) -> list[Quantity]:
+    """The first number of "three to five days" counts days too."""
+    ordered = list(found)
+    for at in range(len(ordered) - 2, -1, -1):
+        low, high = ordered[at], ordered[at + 1]
+        if (
+            low.unit == PLAIN != high.unit
+            and high.unit.dimension != PLAIN.dimension
+            and _RANGE.fullmatch(plain, low.end, high.start)
+        ):
+            ordered[at] = replace(low, unit=high.unit)
+    return ordered
 
 
 def without_quantities(text: str) -> str:
@@ -139,20 +235,23 @@ def without_quantities(text: str) -> str:
     return plain
 
 
+@lru_cache(maxsize=65_536)
 def same_amount(a: Quantity, b: Quantity) -> bool:
     """Whether two quantities say the same: converted, rounded or hedged as they are written."""
+    if a.unit is b.unit and a.exact == b.exact:
+        return True
     if not comparable(a, b) or (
-        a.unit.dimension == b.unit.dimension == "money" and a.unit != b.unit
+        a.unit.dimension == b.unit.dimension == "money" and a.unit is not b.unit
     ):
         return False
-    x, y = a.value, b.value
-    if a.unit != PLAIN != b.unit:
-        x = x * a.unit.factor + a.unit.offset
-        y = y * b.unit.factor + b.unit.offset
-    if x == y:
+    based = PLAIN is not a.unit is not b.unit is not PLAIN
+    if (a.exact_base == b.exact_base) if based else (a.exact == b.exact):
         return True
     decimals = min(a.decimals, b.decimals)
-    if decimals >= 1 and a.unit == b.unit and _rounded(x, decimals) == _rounded(y, decimals):
+    if not (decimals and a.unit is b.unit) and not (a.approximate or b.approximate):
+        return False
+    x, y = (a.base, b.base) if based else (a.value, b.value)
+    if decimals and a.unit is b.unit and _rounded(x, decimals) == _rounded(y, decimals):
         return True
     hedged = a.approximate or b.approximate
     return hedged and abs(x - y) <= _APPROXIMATION * max(abs(x), abs(y))
@@ -160,11 +259,56 @@ def same_amount(a: Quantity, b: Quantity) -> bool:
 
 def comparable(a: Quantity, b: Quantity) -> bool:
     """Whether two quantities could be about the same thing: one dimension, or one without unit."""
-    return PLAIN in (a.unit, b.unit) or a.unit.dimension == b.unit.dimension
+    if a.unit is b.unit:
+        return True
+    if a.unit is SHARE or b.unit is SHARE:
+        return False  # "two thirds" does not measure what "451" measures
+    if a.unit is PLAIN or b.unit is PLAIN:
+        return not (a.is_year or b.is_year)
+    return a.unit.dimension == b.unit.dimension
 
 
 def _rounded(value: Fraction, decimals: int) -> int:
     return int((value * 10**decimals + Fraction(1, 2)) // 1)
+
+
+def _from_fractions(plain: str) -> Iterator[Quantity]:
+    """Shares of a whole: "two thirds", "2/3 of", "三分之二"."""
+    for match in _FRACTION.finditer(plain):
+        if match["han"]:
+            low, high = _han_value(match["below"]), _han_value(match["above"])
+            if match["below"] == "百" or not low:
+                continue  # a percentage
+            value = Fraction(high, low)
+        else:
+            word = match["count"]
+            count = int(word) if word.isdigit() else _SMALL.get(word, 1)
+            value = Fraction(count, _PARTS[match["part"].rstrip("s")])
+        yield _quantity(plain, match, value, SHARE)
+
+
+def _from_halves(plain: str) -> Iterator[Quantity]:
+    """Times such as "an hour and a half", "half an hour", "two and a half days"; quarter points."""
+    for match in _HALVES.finditer(plain):
+        if match["points"]:
+            part = Fraction(1, 4) if match["points"] == "quarter" else Fraction(1, 2)
+            yield _quantity(plain, match, part, PERCENT)
+            continue
+        if match["quarters"]:
+            minutes = Fraction(45 if match["quarters"] == "three" else 15)
+            yield _quantity(plain, match, minutes, UNITS["minutes"])
+            continue
+        if han := match["hanunit"] or match["hanunit2"] or match["hanunit3"]:
+            digits = match["hanwhole"] or match["hanwhole3"] or ""
+            count = int(digits) if digits.isdigit() else _han_value(digits) if digits else 0
+            name = _HAN_HALVED.get(han, han)
+            yield _quantity(plain, match, count + Fraction(1, 2), UNITS[name], 1)
+            continue
+        word = match["whole"] or match["whole2"] or ""
+        whole = int(word) if word.isdigit() else _SMALL.get(word, 1 if word in ("a", "an") else 0)
+        unit = UNITS[match["unit"] or match["unit2"] or match["unit3"] or match["unit4"]]
+        half = Fraction(0) if match["unit4"] else Fraction(1, 2)
+        yield _quantity(plain, match, whole + half if not match["unit4"] else Fraction(1), unit, 1)
 
 
 def _quantity(
@@ -180,6 +324,8 @@ def _unit(match: re.Match[str]) -> Unit:
     name = match["unit"]
     if name is None:
         return PLAIN
+    if name.startswith("basis"):
+        return UNITS["bp"]
     return UNITS.get(name, PERCENT)  # the rest of the pattern are spellings of percent
 
 
@@ -197,6 +343,8 @@ def _from_digits(plain: str) -> Iterator[Quantity]:
         unit = _unit(match)
         if match["prefix"]:
             unit = UNITS.get(match["prefix"], CELSIUS)
+        elif match["tenths"]:
+            value, unit = 10 * value, PERCENT
         elif _is_calendar_year(match, value):
             unit = PLAIN
         yield _quantity(plain, match, value, unit, len(digits.partition(".")[2]))
@@ -217,8 +365,8 @@ def _from_english(plain: str) -> Iterator[Quantity]:
 def _english_value(parts: list[str]) -> int:
     total = current = 0
     for part in parts:
-        if part in _SMALL or part in _TENS:
-            current += _SMALL.get(part) or _TENS.get(part, 0)
+        if part in _SMALL or part in _TENS or part in _ORDINALS:
+            current += _SMALL.get(part) or _TENS.get(part) or _ORDINALS.get(part, 0)
         elif part == "dozen":
             current = max(current, 1) * 12
         elif part == "hundred":
@@ -238,7 +386,13 @@ def _from_han(plain: str) -> Iterator[Quantity]:
             continue  # the scale of a number in digits
         digits = match["digits"]
         unit = _unit(match)
-        counted = match["unit"] or match["percent"] or _HAN_COUNTED.match(plain, match.end())
+        counted = (
+            match["unit"]
+            or match["percent"]
+            or match["celsius"]
+            or match["tenths"]
+            or _HAN_COUNTED.match(plain, match.end())
+        )
         article = digits == "一" and unit == PLAIN
         if article or (len(digits) == 1 and not (counted or _stands_alone(plain, match))):
             continue
@@ -247,8 +401,16 @@ def _from_han(plain: str) -> Iterator[Quantity]:
         if fraction:
             tail = int("".join(str(_HAN_DIGITS[digit]) for digit in fraction))
             value += Fraction(tail, 10 ** len(fraction))
+        if match["below"]:
+            value = -value
         if match["percent"]:
             unit = PERCENT
+        elif match["tenths"]:
+            rest = match["half"] or ""
+            value = 10 * value + (5 if rest == "半" else _HAN_DIGITS.get(rest, 0))
+            unit = PERCENT
+        elif match["celsius"]:
+            unit = CELSIUS
         elif _is_calendar_year(match, value):
             unit = PLAIN
         yield _quantity(plain, match, value, unit, len(fraction))

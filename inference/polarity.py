@@ -1,62 +1,102 @@
-"""Negation: which words of a text are denied, and whether the text as a whole denies; pure."""
+"""Polarity: yes and no, negation, and the sides that a text takes on axes of opposites; pure."""
 
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 
-from inference.antonyms import PoleWord, english_pole, han_poles
+from inference.antonyms import Axis, Pole, PoleWord, english_poles, han_poles, join_phrases
+from inference.lexicon import fold_han
 from inference.wording import content_terms, has_han, listed, normalise
 
-_WORDS = re.compile(r"[^\W_]+(?:'[^\W_]+)?|[,;:.!?，；：。！？、]")
+_WORDS = re.compile(r"[^\W_]+(?:['_.-][^\W_]+)*|[,;:.!?，；：。！？、]")
 _NEGATORS = frozenset(
-    listed("not no never neither nor cannot without hardly barely none nobody nothing nowhere")
+    listed(
+        "not no never neither nor cannot without hardly barely scarcely none nobody nothing "
+        "nowhere rather_than instead_of far_from no_longer no_one seldom rarely non"
+    )
+)
+_LOCAL_NEGATORS = frozenset({"nor", "rather_than", "instead_of", "without", "seldom", "rarely"})
+_NEGATOR_PHRASES = re.compile(
+    r"\b(?:rather than|instead of|far from|no longer|no one|not any ?more)\b"
 )
 # "not only A but B" asserts A; "no doubt" affirms; "no matter" is indifferent.
 _NOT_NEGATING = re.compile(
     r"\bnot (?:only|just|merely|simply|to mention|least)\b|\bno (?:doubt|matter|wonder|later|"
-    r"longer than|more than|less than|fewer than|sooner)\b|\bwithout (?:a )?doubt\b|"
-    r"\bwhether or not\b|\bnothing but\b|\bno\.\s*\d"
+    r"more than|less than|fewer than|sooner)\b|\bwithout (?:a )?doubt\b|"
+    r"\bno longer than\b|\bwhether or not\b|\bnothing but\b|\bno\.\s*\d|\bnot yet clear\b"
 )
 # Words that deny by themselves: "it is impossible to fly" agrees with "it cannot fly".
 _DENYING = re.compile(
     r"\b(?:impossible|unable|incapable|fail(?:s|ed)?|lack(?:s|ed|ing)?|refus(?:e|es|ed)|"
-    r"avoid(?:s|ed)?|forbidden|prohibited|banned|illegal|false|incorrect|wrong|unlikely|absent|missing)\b|"
-    "缺乏|缺少|禁止|拒絕|拒绝|避免|失敗|失败|錯誤|错误"
+    r"avoid(?:s|ed)?|forbidden|prohibited|banned|illegal|false|incorrect|wrong|unlikely|absent|"
+    r"missing|stops?|stopped|refrain|prevents?|out|without|free of|against|insufficient|"
+    r"unsafe|dangerous|only|lost|loses?|few|little|un\w{4,}|in(?:active|complete|valid))\b|"
+    "缺乏|缺少|禁止|拒绝|避免|失败|错误|停止|停摆|免|零|反对|只有|才|不再"
 )
 # How far, in words, a negator reaches forward; a comma ends it earlier.
 _REACH = 4
 
-_HAN_NEGATOR = re.compile(
-    "沒有|没有|不是|不會|不会|不能|不可|不得|不應|不应|並非|并非|絕非|绝非|從未|从未|從不|从不|"
-    "無法|无法|[不沒没未勿莫非無无]"
+HAN_NEGATOR = re.compile(
+    "没有|不是|不会|不能|不可|不得|不应|并非|绝非|从未|从不|无法|没办法|"
+    "切勿|请勿|不要|不用|不必|不需|无须|毋须|未必|[不没未勿莫非无别毋否]"
 )
 _HAN_NOT_NEGATING = re.compile(
-    "不但|不僅|不仅|不只|不過|不过|不同|不錯|不错|不斷|不断|不久|差不多|不少|不得不|不論|不论|不管|無論|无论|"
-    "無數|无数|非常|除非|未來|未来|是非|非洲|莫斯科|不丹|沒關係|没关系|毫無疑問|毫无疑问|"
-    "無疑|无疑|無線|无线|不可或缺|"
-    "[會能是可好要]不[會能是可好要]|有沒有|有没有|不銹鋼|不锈钢|不足|不便|無限|无限|無人機|无人机"
+    "不明|不时|不等|不良|不法|不动产|不定期|不止|不慎|不妨|不料|不满|不特定|不稳定|不确定性|不但|不仅|不只|不过|不同|不错|不断|不久|差不多|不少|不得不|不论|不管|无论|"
+    "无数|非常|除非|未来|是非|非洲|莫斯科|不丹|没关系|毫无疑问|特别|别的|级别|类别|识别|分别|"
+    "个别|性别|区别|是否|否则|无疑|无线|不可或缺|缺一不可|"
+    "[会能是可好要用]不[会能是可好要用]|有没有|不锈钢|不足|不便|无限|无人机|无所谓"
+)
+# To advise waiting is to advise against it.
+_HAN_ADVISES_NOT = re.compile(
+    "(?:建议|推荐|最好)(?=.{0,4}?(?:观望|避免|暂缓|停止|等待|再等|出场|离场))"
 )
 _HAN_REACH = 5
-_HAN_STOP = re.compile("[，。；、！？,;.!?]|但|而是")
+_HAN_STOP = re.compile("[，。；、！？,;.!?]|但|而是|却")
+_OPENING = r"^\W*(?:well|so|in short|short answer|answer|the answer is)?\W*"
 _STANCE = re.compile(
-    r"^\W*(?:(?P<yes>yes|yeah|yep|correct|true|certainly|absolutely|indeed|of course|right)\b|"
-    r"(?P<no>no|nope|incorrect|false|wrong|not really|definitely not|absolutely not)\b)"
-    r"(?!\s+(?:one|doubt|matter|longer|more|less|wonder))[\s,.;:!-]*"
+    _OPENING + r"(?:"
+    r"(?P<no>(?:no|nope|nah)(?=\s*(?:[.,;:!—–-]|$)|\s+(?:it|they|there|you|we|he|she|i|this|that|the|a|an|in|on)\b)|"
+    r"incorrect|false|wrong|not (?:really|at all|entirely|quite|necessarily|"
+    r"yet|exactly|anymore)|(?:definitely|absolutely|certainly|probably|surely|of course|"
+    r"unfortunately|most likely|likely|generally) not|hardly|unlikely|i (?:do not|don't) think so|"
+    r"(?:it|they|that|this|you|we|he|she|there|one) (?:certainly |definitely |probably |really )?"
+    r"(?:isn't|aren't|can't|cannot|doesn't|don't|won't|wasn't|weren't|hasn't|haven't|shouldn't|"
+    r"couldn't|wouldn't|didn't|(?:is|are|can|does|do|will|was|were|has|have|should|could|would|"
+    r"did) not)(?=\s*(?:[.,;:!]|$))|"
+    r"(?:it|that|this)(?:'s| is| seems| looks| appears) (?:very |highly |rather |quite |most )?"
+    r"(?:unlikely|doubtful|improbable|impossible|untrue|false|incorrect|not (?:likely|"
+    r"possible|true|"
+    r"the case|correct)))\b|"
+    r"(?P<yes>yes|yeah|yep|yup|correct|true|certainly|absolutely|definitely|indeed|of course|right|"
+    r"sure|exactly|affirmative|probably(?: yes| so)?(?=\s*(?:[.,;:!]|$))|i think so|i believe so|"
+    r"(?:it|they|that|this|you|we|he|she|there|one) (?:certainly |definitely |probably |really )?"
+    r"(?:is|are|can|does|do|will|was|were|has|have|should|could|would|did)"
+    r"(?=\s*(?:[.,;:!]|$))|"
+    r"(?:it|that|this)(?:'s| is| seems| looks| appears) (?:very |highly |rather |quite |most )?"
+    r"(?:likely|probable|possible|true|correct|the case|certain))(?=\s*(?:[.,;:!]|$))"
+    r")(?!\s+(?:one|doubt|matter|longer|more|less|wonder|of the|answer))[\s,.;:!-]*"
 )
 # A bare verb is a stance only when the sentence stops there: 是 opens many statements.
+_HAN_END = r"(?=[，。！；：,.!;:\s]|$)"
 _HAN_STANCE = re.compile(
-    r"^\W*(?:(?P<yes>是的|對的|对的|沒錯|没错|正確|正确|當然|当然|可以|會的|会的|能夠|(?:是|對|对|會|会|能|有)(?=[，。！,.!\s]|$))|"
-    r"(?P<no>不是的|不對|不对|不正確|不正确|錯誤|错误|並非如此|并非如此|(?:不|否|不是|不會|不会|不能|不可以|沒有|没有)(?=[，。！,.!\s]|$)))[\W]*"
+    r"^\W*(?:答案是|答[:：])?\W*(?:"
+    rf"(?P<no>不是的|不对|不正确|错误|并非如此|不一定|当然不(?:是|会|能|可以|行)?|绝对不|恐怕不|"
+    rf"(?:不|否|非也|不是|不会|不能|不可以|不行|没有|不要|不用|不必|不需要|不可|没办法|无法|不支持|不安全|"
+    rf"不适合|不建议|不应该|不需|不宜|不必要|不对|不影响|不同意|不允许|别){_HAN_END})|"
+    rf"(?P<yes>是的|对的|没错|正确|当然|(?:是|对|会|能|有|要|可以|可|行|好|应该|需要|必须|支持|安全|适合|建议|同意|"
+    rf"允许|会的|能够|可以的|会影响|有的|确实|的确){_HAN_END})"
+    r")\W*"
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Reading:
     """How a text takes sides.
 
     ``stance`` is an opening "yes" (1) or "no" (-1), 0 without one; the other fields are about the
     text after it. ``denials`` counts negators that are not already part of a pole. ``poles`` are
-    the sides taken in pairs of opposites, turned round where negated, with the words as written.
+    the sides taken on axes of opposites, turned round where negated, with the words as written.
     """
 
     stance: int
@@ -69,23 +109,49 @@ class Reading:
         """Whether the statement is negative; two negations cancel out."""
         return self.denials % 2 == 1
 
+    @cached_property
+    def axes(self) -> frozenset[Axis]:
+        """The axes that the text touches, on one side or on both."""
+        return frozenset(found.axis for found, _ in self.poles)
 
+    @cached_property
+    def tone(self) -> int:
+        """1 if everything said on axes of tone is bright, -1 if it is dark, else 0."""
+        tones = {found.pole for found, _ in self.poles if found.axis.tone}
+        return tones.pop() if len(tones) == 1 else 0
+
+    @cached_property
+    def sides(self) -> dict[Axis, tuple[int, str]]:
+        """The axes on which the text takes exactly one side, with the word that does."""
+        taken: dict[Axis, tuple[int, str]] = {}
+        undecided: set[Axis] = set()
+        for found, word in self.poles:
+            known = taken.setdefault(found.axis, (found.pole, word))
+            if known[0] != found.pole:
+                undecided.add(found.axis)
+        return {axis: side for axis, side in taken.items() if axis not in undecided}
+
+
+@lru_cache(maxsize=8_192)
 def read(text: str) -> Reading:
     """Read the polarity of an answer."""
-    plain = normalise(text)
+    plain = fold_han(normalise(text))
     opening = _STANCE.match(plain) or _HAN_STANCE.match(plain)
     stance = 0
     if opening:
         stance = 1 if opening["yes"] else -1
         plain = plain[opening.end() :]
-    english_denials, english_poles = _read_english(_NOT_NEGATING.sub(" ", plain))
-    han_denials, han_found = _read_han(_HAN_NOT_NEGATING.sub("，", plain))
-    return Reading(stance, plain, english_denials + han_denials, (*english_poles, *han_found))
+    english_denials, english_found = _read_english(_NOT_NEGATING.sub(" ", plain))
+    if has_han(plain):
+        han_denials, han_found = _read_han(_HAN_NOT_NEGATING.sub("，", plain))
+    else:
+        han_denials, han_found = 0, []
+    return Reading(stance, plain, english_denials + han_denials, (*english_found, *han_found))
 
 
 def denies_by_word(plain: str) -> bool:
     """Whether a normalised text has a word that denies without a negator, such as "unable"."""
-    return _DENYING.search(plain) is not None
+    return _DENYING.search(fold_han(plain)) is not None
 
 
 def shared_terms(a: str, b: str) -> tuple[int, int]:
@@ -94,8 +160,9 @@ def shared_terms(a: str, b: str) -> tuple[int, int]:
     return len(terms_a & terms_b), min(len(terms_a), len(terms_b))
 
 
+@lru_cache(maxsize=8_192)
 def _asserted_terms(text: str) -> frozenset[str]:
-    plain = _HAN_NEGATOR.sub(" ", normalise(text)) if has_han(text) else text
+    plain = HAN_NEGATOR.sub(" ", fold_han(normalise(text))) if has_han(text) else text
     return frozenset(
         term
         for term in content_terms(plain)
@@ -103,8 +170,14 @@ def _asserted_terms(text: str) -> frozenset[str]:
     )
 
 
+def is_negator(word: str) -> bool:
+    """Whether a lower-case English word negates by itself."""
+    return word in _NEGATORS or word.endswith("n't")
+
+
 def _read_english(plain: str) -> tuple[int, list[tuple[PoleWord, str]]]:
-    words = _WORDS.findall(plain)
+    joined = _NEGATOR_PHRASES.sub(lambda match: match[0].replace(" ", "_"), plain)
+    words = _WORDS.findall(join_phrases(joined))
     open_negators: list[int] = []
     consumed: set[int] = set()
     negators: set[int] = set()
@@ -112,22 +185,25 @@ def _read_english(plain: str) -> tuple[int, list[tuple[PoleWord, str]]]:
     for position, word in enumerate(words):
         if not word[0].isalnum():
             open_negators.clear()
-        elif word in _NEGATORS or word.endswith("n't"):
-            negators.add(position)
+        elif is_negator(word):
+            # "nor" repeats a negation; "rather than B" is about B only and leaves the rest stated.
+            if word not in _LOCAL_NEGATORS:
+                negators.add(position)
             open_negators.append(position)
-        elif (found := english_pole(word)) is not None:
+        elif found := english_poles(word):
             reaching = [at for at in open_negators if position - at <= _REACH]
             if reaching:
                 consumed.add(reaching[-1])
                 open_negators.remove(reaching[-1])
-                found = _turned(found)
+                found = tuple(map(_turned, found))
                 word = f"not {word}"
-            poles.append((found, word))
+            poles.extend((pole, word.replace("_", " ")) for pole in found)
     return len(negators - consumed), poles
 
 
 def _read_han(plain: str) -> tuple[int, list[tuple[PoleWord, str]]]:
-    negators = {match.span() for match in _HAN_NEGATOR.finditer(plain)}
+    plain = _HAN_ADVISES_NOT.sub("不建议", plain)
+    negators = {match.span() for match in HAN_NEGATOR.finditer(plain)}
     consumed: set[tuple[int, int]] = set()
     poles: list[tuple[PoleWord, str]] = []
     for position, word, found in han_poles(plain):
@@ -136,9 +212,10 @@ def _read_han(plain: str) -> tuple[int, list[tuple[PoleWord, str]]]:
         before = sorted(_reaching(plain, negators - consumed, position))
         if before:
             consumed.add(before[-1])
-            poles.append((_turned(found), plain[before[-1][0] : position + len(word)]))
+            phrase = plain[before[-1][0] : position + len(word)]
+            poles.extend((_turned(pole), phrase) for pole in found)
         else:
-            poles.append((found, word))
+            poles.extend((pole, word) for pole in found)
     return len(negators - consumed), poles
 
 
@@ -152,4 +229,5 @@ def _reaching(
 
 
 def _turned(found: PoleWord) -> PoleWord:
-    return found._replace(pole=1 if found.pole == -1 else -1)
+    pole: Pole = 1 if found.pole == -1 else -1
+    return found._replace(pole=pole)

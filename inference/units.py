@@ -6,9 +6,11 @@ from fractions import Fraction
 from inference.wording import listed
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Unit:
     """A unit of a dimension: ``base = value * factor + offset``, in the dimension's base unit.
+
+    There is one object for each unit, so units are compared by identity.
 
     Currencies share the dimension "money" and never convert, so they differ by ``name``.
     """
@@ -21,15 +23,20 @@ class Unit:
 
 PLAIN = Unit("", "")
 PERCENT = Unit("%", "percent")
+SHARE = Unit("of the whole", "share")
 MONTH_OF_YEAR = Unit("month of the year", "calendar month")
+TIMES = Unit("times as much", "percent", Fraction(100))
 CELSIUS = Unit("°C", "temperature")
 YEAR = Unit("years", "calendar time", Fraction(12))
 
 _FAHRENHEIT = Unit("°F", "temperature", Fraction(5, 9), Fraction(-160, 9))
 _TABLE: tuple[tuple[Unit, str], ...] = (
     (PERCENT, "% percent 個百分點 个百分点"),
+    (Unit("basis points", "percent", Fraction(1, 100)), "bp bps 個基點 个基点"),
     (CELSIUS, "°c celsius 攝氏度 摄氏度"),
     (_FAHRENHEIT, "°f fahrenheit 華氏度 华氏度"),
+    (TIMES, "倍 fold"),
+    (Unit("ms", "time", Fraction(1, 1000)), "ms millisecond milliseconds 毫秒"),
     (Unit("seconds", "time"), "second seconds sec secs s 秒 秒鐘 秒钟"),
     (Unit("minutes", "time", Fraction(60)), "minute minutes min mins 分鐘 分钟"),
     (Unit("hours", "time", Fraction(3600)), "hour hours hr hrs h 小時 小时 個小時 个小时 鐘頭"),
@@ -62,6 +69,15 @@ _TABLE: tuple[tuple[Unit, str], ...] = (
     (Unit("GBP", "money"), "£ gbp 英鎊 英镑"),
     (Unit("JPY", "money"), "¥ jpy yen 日圓 日元"),
     (Unit("TWD", "money"), "nt$ twd 台幣 臺幣 新台幣 新臺幣"),
+    (Unit("CNY", "money"), "cny rmb yuan 人民幣 人民币"),
+    (Unit("HKD", "money"), "hkd hk$ 港幣 港币 港元"),
+    (Unit("ETH", "money"), "eth ether 以太幣 以太币"),
+    (Unit("km/h", "speed"), "km/h kph kmh"),
+    (Unit("mph", "speed", Fraction(1609344, 1000000)), "mph"),
+    (Unit("kB", "data", Fraction(1, 10**6)), "kb kilobyte kilobytes"),
+    (Unit("MB", "data", Fraction(1, 1000)), "mb megabyte megabytes"),
+    (Unit("GB", "data"), "gb gigabyte gigabytes"),
+    (Unit("TB", "data", Fraction(1000)), "tb terabyte terabytes"),
     (Unit("BTC", "money"), "btc bitcoin bitcoins 比特幣 比特币"),
 )  # fmt: skip
 

@@ -10,7 +10,9 @@ compute). The function never measures anything: similarities and contradictions 
   let one bridge answer chain two opposite opinions together.
 - The *winner* is the clique of greatest weight; ties go to the larger, then to the one with the
   greater total similarity, then to the one with the lowest answer digests.
-- The *representative* is the winner's weighted medoid.
+- The *representative* is the winner's weighted medoid, among those of its members that the least
+  weight contradicts. Cliques have no contradiction inside, but a liar's small edit of one honest
+  answer may fit all the others: it is that answer, outside, which gives the lie away.
 - The winner counts as agreement only with at least f + 1 replicas, so that an honest one stands
   behind it, and with the policy's share of the weight that answered.
 """
@@ -234,6 +236,10 @@ class _Graph:
         self._votes = votes
         self._similarities_bp = similarities_bp
         contradictory = {(c.first, c.second) for c in contradictions}
+        self._weight_against = [0] * len(votes)
+        for first, second in sorted(contradictory):
+            self._weight_against[first] += votes[second].weight
+            self._weight_against[second] += votes[first].weight
         self._neighbours = [0] * len(votes)
         for first, second in combinations(range(len(votes)), 2):
             if (
@@ -301,10 +307,12 @@ class _Graph:
         return sum(self._similarity_bp(a, b) for a, b in combinations(clique, 2)) // pairs
 
     def medoid(self, clique: tuple[int, ...]) -> int:
-        """The vertex nearest to all others by weight; the lowest answer digest breaks ties."""
+        """Of the vertices that the least weight contradicts the one nearest to all others by
+        weight; the lowest answer digest breaks ties."""
         return min(
             clique,
             key=lambda i: (
+                self._weight_against[i],
                 -sum(
                     self._votes[j].weight * self._similarity_bp(min(i, j), max(i, j))
                     for j in clique

@@ -67,6 +67,9 @@ class InstantJudge:
     def __init__(self) -> None:
         self._measured: dict[tuple[str, str], int] = {}
 
+    def preparation(self, _question: str) -> None:
+        """Always ready."""
+
     def compare(self, _question: str, answers: Sequence[str]) -> Comparison:
         pairs = combinations(answers, 2)
         return Comparison(tuple(self._similarity_bp(a, b) for a, b in pairs), ())

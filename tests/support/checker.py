@@ -403,7 +403,8 @@ def outcome_of(item: Any, sealed: int, epoch: Epoch) -> dict[str, Any]:
 
     def distance(i: int) -> Any:
         near = sum(votes[j][1] * similar[min(i, j), max(i, j)] for j in best if j != i)
-        return (-near, votes[i][2], i)
+        against = sum(votes[b if i == a else a][1] for a, b in refuted if i in (a, b))
+        return (against, -near, votes[i][2], i)
 
     return {
         "status": status,

@@ -64,6 +64,9 @@ class StubJudge:
     asked: list[tuple[str, tuple[str, ...]]] = field(default_factory=list)
     contradictions: tuple[tuple[int, int, str], ...] = ()
 
+    def preparation(self, _question: str) -> None:
+        """Always ready."""
+
     def compare(self, question: str, answers: Sequence[str]) -> Comparison:
         self.asked.append((question, tuple(answers)))
         n = len(answers)

@@ -613,3 +613,32 @@ def test_wrong_fields_are_named_by_the_node(capsys: Capture, tmp_path: Path) -> 
     with serving(StubQueries()) as url:
         words = sentence(capsys, "ask", "?", "--node", url, "--fields", path)
     assert '"fields[0].kind" must be label, number or text.' in words
+
+
+@pytest.mark.parametrize("command", [["judge"], ["evaluate"], ["bench", "attack"]])
+def test_a_wrong_pairs_file_is_one_sentence(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, command: list[str]
+) -> None:
+    """Before any model is loaded, and with the line."""
+    file = tmp_path / "pairs.jsonl"
+    file.write_text('{"id": 1}\n')
+    assert "line 1" in sentence(capsys, *command, file)
+    assert "cannot be read" in sentence(capsys, *command, tmp_path / "none")
+
+
+@pytest.mark.model
+def test_pairs_are_judged(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """One JSON line for each pair, and the rates."""
+    file = tmp_path / "pairs.jsonl"
+    rows = [
+        {"id": "x", "question": "Capital?", "a": "Paris.", "b": "It is Paris.", "same": True},
+        {"id": "y", "question": "Capital?", "a": "Paris.", "b": "It is Lyon.", "same": False},
+    ]
+    file.write_text("\n".join(map(json.dumps, rows)))
+    code, output, _ = run(capsys, "judge", file, "--json")
+    first, second, last = map(json.loads, output.splitlines())
+    assert code == 0
+    assert (first["id"], first["same"], first["reasons"]) == ("x", True, [])
+    assert (second["id"], second["same"]) == ("y", False)
+    assert second["reasons"] == ["entity: paris / lyon"]
+    assert last["summary"]["accepted_by_relation"]["same"]["percent"] == 100.0

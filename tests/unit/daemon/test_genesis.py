@@ -52,6 +52,13 @@ def test_a_file_is_read_back_as_it_was_written(tmp_path: Path) -> None:
     assert read_genesis(path).to_text() == path.read_text()
 
 
+def test_the_entailment_judge_is_part_of_the_network(tmp_path: Path) -> None:
+    """All members load the one that the file names; a file without one names none."""
+    judged = replace(founded(4), entailment="owner/judge")
+    assert read_genesis(write_genesis(tmp_path, judged)) == judged
+    assert "entailment" not in founded(4).to_text()
+
+
 def test_the_order_of_the_records_does_not_matter() -> None:
     """Whoever combines the same records gets the same file, byte for byte."""
     records = [member(number) for number in range(7)]
@@ -71,6 +78,7 @@ def test_the_network_is_named_by_everything_but_addresses() -> None:
     others = [
         replace(genesis, network_name="test2"),
         replace(genesis, embedder="owner/other"),
+        replace(genesis, entailment="owner/other"),
         replace(genesis, members=(replace(first, name="node-000x"), *rest)),
         replace(genesis, members=(replace(first, public_key=member(9).public_key), *rest)),
         replace(genesis, members=tuple(rest)),
@@ -81,7 +89,7 @@ def test_the_network_is_named_by_everything_but_addresses() -> None:
         ),
     ]
     networks = {genesis.network, *(other.network for other in others)}
-    assert len(networks) == 1 + len(others) == 1 + 5 + len(fields(Policy))
+    assert len(networks) == 1 + len(others) == 1 + 6 + len(fields(Policy))
 
 
 def _another(name: str) -> int | None:
@@ -171,6 +179,10 @@ def test_bad_keys_are_refused(tmp_path: Path, key: Any) -> None:
         (lambda d: d.update(embedder=""), "embedder must be"),
         (lambda d: d.update(embedder=None), "embedder must be"),
         (lambda d: d.update(embedder="x" * 257), "embedder must be"),
+        (lambda d: d.update(entailment=""), "entailment must be"),
+        (lambda d: d.update(entailment=None), "entailment must be"),
+        (lambda d: d.update(entailment="x" * 257), "entailment must be"),
+        (lambda d: d.update(entailment="a\nb"), "entailment must be"),
         (lambda d: d.update(network=[]), "does not fit"),
         (lambda d: d.update(policy=[]), "policy must be an object"),
         (lambda d: d["policy"].update(quorum=1), "policy.quorum is unknown"),

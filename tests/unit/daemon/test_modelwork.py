@@ -136,6 +136,23 @@ def test_a_model_that_fails_abstains_and_goes_on(error: Exception) -> None:
     assert second.answer.text == "Paris"
 
 
+@pytest.mark.parametrize(
+    ("text", "note"),
+    [
+        ("gold is gold is gold is gold is gold is", "repetitive"),
+        ("\ufffd\ufffd\ufffd", "empty"),
+        ("%%% --- ### !!! a", "unreadable"),
+        ("What is the capital of France?", "echo"),
+    ],
+)
+def test_an_abnormal_text_is_an_abstention(text: str, note: str) -> None:
+    """What is no answer gets no vote, and the reason is known to all."""
+    asked = request(prompt="What is the capital of France?")
+    event = answered(StubEngine(lambda _request: generation(text)), run_inference(asked))
+    assert (event.answer.finish, event.answer.text) == (Finish.ABSTAINED, "")
+    assert event.answer.note == note
+
+
 def test_salts_are_never_the_same() -> None:
     """A salt that repeats would let others guess an answer from its commitment."""
     salts = {answered(StubEngine(), run_inference()).salt for _ in range(5)}

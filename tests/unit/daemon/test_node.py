@@ -1,13 +1,19 @@
 """A node's parts before they run: what an earlier life left open is known from the start."""
 
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
+import pytest
 import trio
 
+from daemon import node
+from daemon.config import Config
 from daemon.consensus import PEER_EVENTS_PER_TURN_MAX, Consensus
-from daemon.node import _last_number
+from daemon.node import _last_number, load_models
 from daemon.requests import RequestBook
 from daemon.roster import Roster
+from inference.embedding import EmbedderSettings
 from p2p.inbox import Inbox
 from pbft import digest, effects, events
 from pbft.codec import encode
@@ -16,6 +22,7 @@ from pbft.records import RequestAccepted
 from pbft.types import BATCH_ITEMS_MAX, MESSAGE_BYTES_MAX, ReplicaId
 from tests.support.cluster import Cluster
 from tests.support.forge import D1, commit, request, sign
+from tests.support.founding import founded
 from tests.support.keyring import membership
 from tests.support.solo import Solo
 
@@ -135,3 +142,24 @@ def test_events_of_the_node_itself_pass_a_flood_of_the_peers() -> None:
         assert kinds == sorted(kinds), "an event of a peer came before one of our own"
         assert sum(kinds) <= PEER_EVENTS_PER_TURN_MAX
         assert not begin or stepped[begin] == timer
+
+
+@pytest.mark.parametrize("name", ["", "owner/judge"])
+def test_the_models_are_the_ones_that_the_genesis_names(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str
+) -> None:
+    """The embedder, and the model that judges entailment if there is one."""
+    asked: list[tuple[str, str]] = []
+
+    def load_judge(embedder: EmbedderSettings, _tell: object, entailment: Any) -> str:
+        asked.append((embedder.model, entailment.model if entailment else ""))
+        return "judge"
+
+    monkeypatch.setattr(node, "load_engine", lambda _settings, _tell: "engine")
+    monkeypatch.setattr(node, "load_judge", load_judge)
+    genesis = replace(founded(4), embedder="owner/embedder", entailment=name)
+    models = trio.run(
+        load_models, Config("node-1", *(tmp_path / part for part in "kgd")), genesis, None
+    )
+    assert asked == [("owner/embedder", name)]
+    assert (models.engine, models.judge) == ("engine", "judge")  # type: ignore[comparison-overlap]

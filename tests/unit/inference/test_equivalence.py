@@ -6,28 +6,38 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from inference.embedding import Embedder, Vectors
-from inference.equivalence import Judge, completes
+from inference.embedding import Embedder, EmbedderSettings, Vectors
+from inference.equivalence import Judge
+from inference.judging import load_judge
 
 FRANCE = "What is the capital of France?"
 SAME_BP = 8500
 
 
 class _FixedEmbedder:
-    """Maps each text to a vector by its length, so that cosines are known."""
+    """Maps each text to a vector by its length, so that cosines are known; counts its calls."""
+
+    model = "packaged:all-minilm-l6-v2"
+
+    def __init__(self) -> None:
+        self.texts: list[str] = []
 
     def embed(self, texts: Sequence[str]) -> Vectors:
-        angles = np.array([len(text) / 10 for text in texts])
+        self.texts += texts
+        angles = np.array([len(text) / 100 for text in texts])
         return np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
 
 
-def test_the_triangle_is_row_major_and_clamped() -> None:
-    """n * (n - 1) / 2 integers from 0 to 10,000, (0,1), (0,2), (1,2)."""
-    answers = ["a" * 10, "b" * 20, "c" * 36]
+def test_the_triangle_is_row_major_and_in_range() -> None:
+    """n * (n - 1) / 2 integers from 0 to 10,000, (0,1), (0,2), (1,2): each pair by itself."""
+    answers = ["It is a rainy day.", "Cats sleep a lot of the time.", "Iron rusts in wet air."]
     found = Judge(_FixedEmbedder()).compare("?", answers)
-    expected = [np.cos((len(y) - len(x)) / 10) for x, y in combinations(answers, 2)]
-    assert found.similarity_bp == tuple(max(0, round(cosine * 10_000)) for cosine in expected)
-    assert found.similarity_bp[1] == 0  # a negative cosine
+    alone = [
+        Judge(_FixedEmbedder()).compare("?", [answers[i], answers[j]]).similarity_bp[0]
+        for i, j in combinations(range(3), 2)
+    ]
+    assert list(found.similarity_bp) == alone
+    assert all(0 <= bp <= 10_000 for bp in alone)
 
 
 @pytest.mark.parametrize("answers", [[], ["Paris."]])
@@ -50,25 +60,67 @@ def test_equal_texts_are_equal_and_contradictions_are_sorted() -> None:
     )
 
 
-@pytest.mark.parametrize(
-    ("question", "a", "b", "completed"),
-    [
-        (FRANCE, "Paris.", "The capital of France is Paris.", True),
-        (FRANCE, "Paris.", "The capital of France is Lyon.", False),
-        (FRANCE, "The capital of France.", "It is the capital.", False),
-        ("How many days are in a week?", "Seven", "A week has 7 days.", True),
-        ("How many days are in a week?", "Seven", "A week has 5 days.", False),
-        ("Is water wet?", "Yes.", "Water is wet.", True),
-        ("Is water wet?", "No.", "Water is wet.", False),
-        ("What gas do plants absorb?", "Oxygen.", "Plants absorb carbon dioxide.", False),
-        ("法國的首都是哪裡？", "巴黎", "法國的首都是巴黎。", True),
-        ("法國的首都是哪裡？", "里昂", "法國的首都是巴黎。", False),
-    ],
-)
-def test_only_justified_pairs_are_completed(question: str, a: str, b: str, completed: bool) -> None:
-    """What the short answer adds must occur in the other one."""
-    assert completes(question, a, b) is completed
-    assert completes(question, b, a) is completed
+def test_pairs_with_chinese_are_measured_by_the_second_embedder() -> None:
+    """And only those, so that neither embedder reads what it cannot."""
+    english, chinese = _FixedEmbedder(), _FixedEmbedder()
+    Judge(english, chinese).compare("?", ["It rains.", "The sun shines.", "今天下雨。"])
+    assert not any("今天" in text for text in english.texts)
+    assert any("今天" in text for text in chinese.texts)
+    calls = len(chinese.texts)
+    Judge(english, chinese).compare("?", ["It rains.", "The sun shines."])
+    assert len(chinese.texts) == calls
+
+
+class _Loadable(_FixedEmbedder):
+    """Like ``LazyEmbedder``."""
+
+    loaded = False
+
+    def load(self) -> None:
+        self.loaded = True
+
+
+def test_a_chinese_question_loads_the_second_embedder_beforehand() -> None:
+    """Once; and no other question does."""
+    chinese = _Loadable()
+    judge = Judge(_FixedEmbedder(), chinese)
+    assert judge.preparation(FRANCE) is None
+    preparation = judge.preparation("法國的首都是哪裡？")
+    assert preparation is not None
+    preparation()
+    assert chinese.loaded
+    assert judge.preparation("法國的首都是哪裡？") is None
+
+
+class _Severe:
+    """An entailment judge that takes 3,000 basis points off every pair."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, str]] = []
+
+    def penalties_bp(self, question: str, pairs: Sequence[tuple[str, str]]) -> list[int]:
+        self.asked += pairs
+        return [3_000] * len(pairs)
+
+
+def test_an_entailment_judge_only_lowers_what_no_guard_rejected() -> None:
+    """Its verdict is part of the similarity, never a flag; rejected pairs are not asked about."""
+    answers = ["It is Paris.", "The city of Paris.", "It is Lyon."]
+    severe = _Severe()
+    plain = Judge(_FixedEmbedder()).compare(FRANCE, answers)
+    judged = Judge(_FixedEmbedder(), entailment=severe).compare(FRANCE, answers)
+    assert judged.contradictions == plain.contradictions
+    flagged = {(i, j) for i, j, _ in plain.contradictions}
+    assert len(severe.asked) == 3 - len(flagged) < 3
+    for place, pair in enumerate(combinations(range(3), 2)):
+        lowered = 0 if pair in flagged else 3_000
+        assert judged.similarity_bp[place] == max(0, plain.similarity_bp[place] - lowered)
+
+
+@pytest.fixture(scope="module")
+def judge() -> Judge:
+    """The default judge: both packaged embedders."""
+    return load_judge(EmbedderSettings(threads=2))
 
 
 SAME = [
@@ -102,22 +154,18 @@ DIFFERENT = [
 
 @pytest.mark.model
 @pytest.mark.parametrize(("question", "a", "b"), SAME)
-def test_real_answers_that_agree(
-    packaged_embedder: Embedder, question: str, a: str, b: str
-) -> None:
+def test_real_answers_that_agree(judge: Judge, question: str, a: str, b: str) -> None:
     """Similar enough for the vote, and not vetoed."""
-    found = Judge(packaged_embedder).compare(question, [a, b])
+    found = judge.compare(question, [a, b])
     assert found.similarity_bp[0] >= SAME_BP
     assert found.contradictions == ()
 
 
 @pytest.mark.model
 @pytest.mark.parametrize(("question", "a", "b"), DIFFERENT)
-def test_real_answers_that_differ(
-    packaged_embedder: Embedder, question: str, a: str, b: str
-) -> None:
+def test_real_answers_that_differ(judge: Judge, question: str, a: str, b: str) -> None:
     """Dissimilar, or vetoed."""
-    found = Judge(packaged_embedder).compare(question, [a, b])
+    found = judge.compare(question, [a, b])
     assert found.similarity_bp[0] < SAME_BP or found.contradictions
 
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inference.guards import GUARDS, first_objection
+from inference.guards import first_objection
 from inference.wording import listed
 
 # question, one answer, another answer, the codes of acceptable reasons (empty: no veto)
@@ -32,15 +32,15 @@ ENGLISH_CONTRADICTIONS = [
     ("Which country won?", "The US.", "The United Kingdom.", "entity"),
     ("How much did it rise?", "It rose by 5 %.", "It rose by 50 %.", "number"),
     ("How many days in a week?", "Seven.", "There are 5 days.", "number"),
-    ("When did WW2 end?", "It ended in 1944.", "It ended on September 2, 1945.", "number"),
-    ("When?", "In May 1945.", "In June 1945.", "number"),
+    ("When did WW2 end?", "It ended in 1944.", "It ended on September 2, 1945.", "date"),
+    ("When?", "In May 1945.", "In June 1945.", "date"),
     ("How hot?", "100 °C", "100 °F", "number"),
     ("What will oil prices do?", "Oil prices will rise.", "Oil prices will fall.", "direction"),
     ("Should I sell?", "Sell now.", "Do not sell now.", "stance|direction"),
     ("Is water wet?", "Yes.", "No.", "stance"),
     ("Is water wet?", "No.", "Water is wet.", "stance"),
     ("Is water wet?", "Yes", "No, water is not wet.", "stance"),
-    ("Is water wet?", "Water is wet.", "Water is not wet.", "negation"),
+    ("Is water wet?", "Water is wet.", "Water is not wet.", "negation|direction"),
     ("Is it safe?", "It is safe.", "It is not safe.", "direction|stance"),
     ("Is it safe?", "It is safe.", "It is unsafe.", "direction"),
     (
@@ -203,9 +203,14 @@ _WORDS = st.lists(st.sampled_from(listed(_TRAPS)), max_size=12).map(" ".join)
 
 @given(_WORDS, _WORDS, _WORDS)
 def test_a_veto_does_not_depend_on_the_order_of_answers(question: str, a: str, b: str) -> None:
-    """The nodes may list the answers in any order."""
-    for guard in GUARDS:
-        assert (guard(question, a, b) is None) == (guard(question, b, a) is None)
+    """The nodes may list the answers in any order: the same code, the two sides exchanged."""
+    here, there = first_objection(question, a, b), first_objection(question, b, a)
+    if here is None or there is None:
+        assert here is there
+        return
+    (code, _, detail), (other_code, _, other_detail) = here.partition(": "), there.partition(": ")
+    assert code == other_code
+    assert sorted(detail.split(" / ")) == sorted(other_detail.split(" / "))
 
 
 @given(st.text(), st.text())

@@ -153,6 +153,22 @@ def test_a_tie_of_medoids_goes_to_the_lowest_digest() -> None:
     assert result(votes(1, 1, 1, digests=[7, 3, 5]), [HIGH] * 3).representative == 1
 
 
+def test_who_is_contradicted_from_outside_does_not_speak() -> None:
+    """Neither being nearest nor the lowest digest helps against one answer that objects."""
+    # 0 (a lie made from 3) is nearest to 1 and 2; 3 fits them too and contradicts 0.
+    similarities_bp = [9_900, 9_900, 9_990, 9_000, 8_600, 8_600]
+    found = result(equal(4), similarities_bp, [Contradiction(0, 3, "number: 5 / 50")])
+    assert found.clusters == ((0, 1, 2), (3,))
+    assert found.representative == 1
+
+
+def test_the_weight_that_contradicts_counts() -> None:
+    """An objection of little weight does less harm than one of much."""
+    similarities_bp = [9_900, LOW, LOW, LOW, LOW, LOW]
+    objections = [Contradiction(0, 2, "x"), Contradiction(1, 3, "x")]
+    assert result(votes(9, 9, 2, 1), similarities_bp, objections).representative == 1
+
+
 @pytest.mark.parametrize(
     ("share_bp", "cohesion_bp", "expected"),
     [
@@ -378,7 +394,8 @@ def test_the_order_of_replicas_does_not_matter(
 def test_every_outcome_keeps_its_promises(
     poll: tuple[list[Vote], list[int], list[Contradiction]], abstained: int, members: int
 ) -> None:
-    """Each vote is in one cluster, numbers stay in range, agreement has f + 1 and two thirds."""
+    """Each vote is in one cluster without contradictions, numbers stay in range, agreement has
+    f + 1 and two thirds."""
     cast, similarities_bp, contradictions = poll
     found = result(cast, similarities_bp, contradictions, members=members, abstained=abstained)
     assert sorted(i for cluster in found.clusters for i in cluster) == list(range(len(cast)))
@@ -390,6 +407,9 @@ def test_every_outcome_keeps_its_promises(
     agreed = len(winner) > (members - 1) // 3 and 3 * weight >= 2 * total
     assert (found.status is not Status.NO_AGREEMENT) == agreed
     assert (found.representative in winner) == agreed
+    apart = {(c.first, c.second) for c in contradictions}
+    for cluster in found.clusters:  # so a representative contradicts none whom it speaks for
+        assert not any(pair in apart for pair in combinations(cluster, 2))
 
 
 def test_a_hostile_graph_ends_at_the_step_limit(monkeypatch: pytest.MonkeyPatch) -> None:

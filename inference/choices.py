@@ -1,0 +1,67 @@
+"""Questions that offer a choice, "in water or in air?", and which one an answer takes; pure."""
+
+import re
+
+from inference.analysis import Analysis, Part
+from inference.lexicon import concepts, fold_han
+from inference.wording import FUNCTION_WORDS
+
+_WORD = re.compile(r"[^\W_]+(?:['-][^\W_]+)*")
+_HAN_CHOICE = re.compile("([㐀-鿿]{1,6})还是([㐀-鿿]{1,6})")
+_HAN_GLUE = re.compile("^[在是该要应去会选]+|[呢吗的]+$")
+# "faster in water than in air" takes the first of the two that it names.
+_RATHER = re.compile(r"\b(?:than|rather than|instead of|not|before)\b|比|而不是|而非|不是")
+
+
+def choices_differ(question: Analysis, a: Analysis, b: Analysis) -> tuple[str, str] | None:
+    """The choices that two answers take, if the question offers two and they differ."""
+    offered = _offered(question.whole)
+    if offered is None:
+        return None
+    taken_a, taken_b = _taken(offered, a.sentences[0]), _taken(offered, b.sentences[0])
+    if taken_a and taken_b and taken_a != taken_b:
+        return taken_a, taken_b
+    return None
+
+
+def _offered(question: Part) -> tuple[str, str] | None:
+    plain = fold_han(question.plain)
+    if match := _HAN_CHOICE.search(plain):
+        first, second = (_HAN_GLUE.sub("", side) for side in match.groups())
+        # 該買還是該賣: what both have in common is not the choice.
+        while len(first) > 1 and len(second) > 1 and first[-1] == second[-1]:
+            first, second = first[:-1], second[:-1]
+        return (first[-2:], second[:2]) if first and second else None
+    before, found, behind = plain.partition(" or ")
+    if not found:
+        return None
+    left = [w for w in _WORD.findall(before) if w not in FUNCTION_WORDS]
+    right = [w for w in _WORD.findall(behind) if w not in FUNCTION_WORDS]
+    return (left[-1], right[0]) if left and right else None
+
+
+def _taken(offered: tuple[str, str], answer: Part) -> str:
+    """The one that the sentence takes; empty if neither, or both alike."""
+    plain = fold_han(answer.plain)
+    places = [_place(choice, answer, plain) for choice in offered]
+    if places[0] < 0 and places[1] < 0:
+        return ""
+    if answer.reading.denies:
+        return ""
+    if min(places) < 0:
+        return offered[0] if places[0] >= 0 else offered[1]
+    first, second = sorted(places)
+    if _RATHER.search(plain[first:second]):
+        return offered[places.index(first)]
+    return ""
+
+
+def _place(choice: str, answer: Part, plain: str) -> int:
+    if not choice.isascii():
+        return plain.find(choice)
+    if concepts(choice).isdisjoint(answer.concepts):
+        return -1
+    for match in _WORD.finditer(plain):
+        if not concepts(match[0]).isdisjoint(concepts(choice)):
+            return match.start()
+    return -1

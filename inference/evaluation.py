@@ -1,0 +1,241 @@
+"""Judge labelled pairs of answers: line by line, in rates, and as a curve.
+
+A line of a pairs file is a JSON object with ``id``, ``question``, ``a`` and ``b``, and, if known,
+``same``; ``relation`` ("same", "contradict", "different"), ``category`` and ``language`` make the
+summary finer.
+"""
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from html import escape
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+from inference.equivalence import Judge, TextEmbedder
+from inference.errors import InvalidRequest
+
+ACCEPTED_BP = 8_500
+"""The default policy's similarity threshold."""
+
+_FIELDS = ("question", "a", "b")
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A pair of answers; ``same`` is None if nobody labelled it."""
+
+    id: str
+    question: str
+    a: str
+    b: str
+    same: bool | None
+    relation: str
+    category: str
+    language: str
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the judge says of a pair."""
+
+    pair: Pair
+    similarity_bp: int
+    reasons: tuple[str, ...]
+
+    @property
+    def same(self) -> bool:
+        """Whether a vote would count the two answers as one."""
+        return self.similarity_bp >= ACCEPTED_BP and not self.reasons
+
+
+def read_pairs(path: Path) -> list[Pair]:
+    """Read a pairs file; raise InvalidRequest that names the line for what is wrong with it."""
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidRequest(f"The pairs file {path} cannot be read ({error}); check it.") from None
+    pairs = []
+    for number, line in enumerate(lines, start=1):
+        if line.strip():
+            pairs.append(_pair(line, f"{path}, line {number}", number))
+    if not pairs:
+        raise InvalidRequest(f"The pairs file {path} is empty; write one JSON object a line.")
+    return pairs
+
+
+def _pair(line: str, place: str, number: int) -> Pair:
+    try:
+        row: Any = json.loads(line)
+    except ValueError:
+        row = None
+    if not isinstance(row, dict) or not all(isinstance(row.get(key), str) for key in _FIELDS):
+        raise InvalidRequest(
+            f"{place}: write a JSON object with the texts question, a and b (and same, if known)."
+        )
+    same = row.get("same")
+    if same is not None and not isinstance(same, bool):
+        raise InvalidRequest(f"{place}: same must be true or false.")
+    relation = row.get("relation") or {True: "same", False: "contradict", None: ""}[same]
+    texts = {key: str(row.get(key) or "") for key in ("category", "language")}
+    identity = str(row["id"]) if "id" in row else str(number)
+    return Pair(identity, row["question"], row["a"], row["b"], same, str(relation), **texts)
+
+
+def judge_pairs(judge: Judge, pairs: Iterable[Pair]) -> Iterable[Verdict]:
+    """Judge each pair by itself, as two nodes' answers would be."""
+    for pair in pairs:
+        found = judge.compare(pair.question, [pair.a, pair.b])
+        reasons = tuple(reason for _, _, reason in found.contradictions)
+        yield Verdict(pair, found.similarity_bp[0], reasons)
+
+
+def summary(verdicts: Sequence[Verdict]) -> dict[str, Any]:
+    """Counts and accepted shares (in percent) by relation, and by category within it."""
+    labelled = [verdict for verdict in verdicts if verdict.pair.same is not None]
+    found: dict[str, Any] = {"pairs": len(verdicts), "labelled": len(labelled)}
+    if not labelled:
+        return found
+    groups: tuple[tuple[str, Callable[[Verdict], str]], ...] = (
+        ("relation", lambda v: v.pair.relation),
+        ("relation_language", lambda v: f"{v.pair.relation} {v.pair.language}".strip()),
+        ("category", lambda v: f"{v.pair.relation}: {v.pair.category or 'all'}"),
+    )
+    for name, key in groups:
+        keys = sorted({key(verdict) for verdict in labelled})
+        found[f"accepted_by_{name}"] = {
+            one: _rate([v.same for v in labelled if key(v) == one]) for one in keys
+        }
+    return found
+
+
+def _rate(accepted: list[bool]) -> dict[str, float | int]:
+    return {
+        "pairs": len(accepted),
+        "accepted": sum(accepted),
+        "percent": round(100 * sum(accepted) / len(accepted), 1),
+    }
+
+
+def verdict_line(verdict: Verdict) -> dict[str, Any]:
+    """The JSON form of a verdict."""
+    return {
+        "id": verdict.pair.id,
+        "same": verdict.same,
+        "similarity": verdict.similarity_bp,
+        "reasons": list(verdict.reasons),
+    }
+
+
+def plain_cosines_bp(embedder: TextEmbedder, pairs: Sequence[Pair]) -> list[int]:
+    """Cosines of the bare answers: what the calibrated similarity is compared with."""
+    texts = list(dict.fromkeys(text for pair in pairs for text in (pair.a, pair.b)))
+    row = {text: n for n, text in enumerate(texts)}
+    vectors = embedder.embed(texts)
+    return [round(float(vectors[row[p.a]] @ vectors[row[p.b]]) * 10_000) for p in pairs]
+
+
+def table(verdicts: Sequence[Verdict], cosines_bp: Sequence[int]) -> str:
+    """Accepted shares of the judge beside those of a cosine of at least 0.85, as text."""
+    lines = [f"{'accepted as the same':<22}{'pairs':>6}{'cosine ≥ 0.85':>16}{'qnode':>9}"]
+    groups = ("", "en", "zh", "scene")
+    for relation, group in product(("same", "contradict", "different"), groups):
+        name = f"  {group}" if group else relation
+        at = [
+            n
+            for n, verdict in enumerate(verdicts)
+            if verdict.pair.relation == relation and group in ("", _group(verdict.pair))
+        ]
+        if at:
+            plain = 100 * sum(cosines_bp[n] >= ACCEPTED_BP for n in at) / len(at)
+            ours = 100 * sum(verdicts[n].same for n in at) / len(at)
+            lines.append(f"{name:<22}{len(at):>6}{plain:>14.1f} %{ours:>7.1f} %")
+    return "\n".join(lines)
+
+
+def _group(pair: Pair) -> str:
+    return "scene" if pair.category == "scene" else pair.language[:2]
+
+
+def curve(scores: Sequence[int], same: Sequence[bool]) -> list[tuple[float, float]]:
+    """Points (wrongly accepted, rightly accepted) as the threshold falls, shares of 0 to 1."""
+    wrong, right = same.count(False) or 1, same.count(True) or 1
+    points, accepted_wrong, accepted_right = [(0.0, 0.0)], 0, 0
+    ordered = sorted(zip(scores, same, strict=True), reverse=True)
+    for place, (score, is_same) in enumerate(ordered):
+        accepted_right += is_same
+        accepted_wrong += not is_same
+        if place + 1 == len(ordered) or ordered[place + 1][0] != score:
+            points.append((accepted_wrong / wrong, accepted_right / right))
+    return points
+
+
+def roc_svg(verdicts: Sequence[Verdict], cosines_bp: Sequence[int]) -> str:
+    """The curves of plain cosine and of the judge, each with its threshold marked, as SVG.
+
+    A pair that a guard rejects is accepted at no threshold, so the judge's curve ends early.
+    """
+    same = [bool(verdict.pair.same) for verdict in verdicts]
+    ours = [-1 if v.reasons else v.similarity_bp for v in verdicts]
+    judged = curve(ours, same)
+    cut = [n for n, point in enumerate(judged) if point == (1.0, 1.0)]
+    if cut and any(v.reasons for v in verdicts):
+        judged = judged[: cut[0]]
+    plain = curve(list(cosines_bp), same)
+    marks = [
+        _share([score >= ACCEPTED_BP for score in scores], same) for scores in (cosines_bp, ours)
+    ]
+    parts = _axes()
+    for points, colour, name, mark, row in (
+        (plain, "#b4552d", "cosine", marks[0], 1),
+        (judged, "#1f5fa8", "qnode", marks[1], 0),
+    ):
+        line = " ".join(f"{x:.1f},{y:.1f}" for x, y in map(_place, points))
+        parts.append(
+            f'<polyline points="{line}" fill="none" stroke="{colour}" stroke-width="2.5"/>'
+        )
+        x, y = _place(mark)
+        parts.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="6" fill="{colour}"/>')
+        height = _TOP + _SIZE - 60 + 24 * row
+        parts.append(
+            f'<circle cx="{_LEFT + _SIZE - 210}" cy="{height - 4}" r="6" fill="{colour}"/>'
+        )
+        label = escape(f"{name}: {mark[1]:.0%} right, {mark[0]:.0%} wrong")
+        parts.append(f'<text x="{_LEFT + _SIZE - 196}" y="{height}" fill="#1f2430">{label}</text>')
+    return "\n".join([*parts, "</svg>"]) + "\n"
+
+
+_SIZE, _LEFT, _TOP = 420, 70, 50
+
+
+def _place(point: tuple[float, float]) -> tuple[float, float]:
+    return _LEFT + point[0] * _SIZE, _TOP + (1 - point[1]) * _SIZE
+
+
+def _axes() -> list[str]:
+    """The frame of the plot: title, grid and labels."""
+    title = "Same meaning accepted (up) against other meaning accepted (right)"
+    parts = [
+        (
+            f'<svg xmlns="http://www.w3.org/2000/svg" width="{_LEFT + _SIZE + 30}" '
+            f'height="{_TOP + _SIZE + 60}" font-family="sans-serif" font-size="13">'
+        ),
+        '<rect width="100%" height="100%" fill="#ffffff"/>',
+        f'<text x="{_LEFT}" y="28" font-size="14" fill="#1f2430">{title}</text>',
+    ]
+    bottom, right = _TOP + _SIZE, _LEFT + _SIZE
+    for step in range(6):
+        x, y = _place((step / 5, step / 5))
+        path = f"M{x} {_TOP}V{bottom}M{_LEFT} {y}H{right}"
+        parts.append(f'<path d="{path}" stroke="#e3e6ec"/>')
+        grey = f'fill="#555b66">{step / 5:.0%}</text>'
+        parts.append(f'<text x="{x}" y="{bottom + 18}" text-anchor="middle" {grey}')
+        parts.append(f'<text x="{_LEFT - 8}" y="{y + 4}" text-anchor="end" {grey}')
+    return parts
+
+
+def _share(accepted: list[bool], same: list[bool]) -> tuple[float, float]:
+    wrong = [a for a, s in zip(accepted, same, strict=True) if not s]
+    right = [a for a, s in zip(accepted, same, strict=True) if s]
+    return sum(wrong) / max(1, len(wrong)), sum(right) / max(1, len(right))

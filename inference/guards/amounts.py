@@ -1,0 +1,107 @@
+"""Guards on what is counted and dated: numbers, bounds, quantifiers, moments."""
+
+from functools import lru_cache
+
+from inference.analysis import Analysis, Part
+from inference.bounds import bounds_differ
+from inference.guards.objection import Objection
+from inference.moments import Moment, moments_differ
+from inference.numerals import Quantity, comparable, same_amount
+from inference.overlap import aligned
+from inference.quantifiers import quantifiers_differ
+from inference.units import PLAIN
+
+_YEARS = range(1000, 2200)
+
+
+def different_moments(question: Analysis, a: Analysis, b: Analysis) -> Objection | None:
+    """Each answer names a date or time that fits none of the other's."""
+    for x, y in aligned(a, b):
+        if not (x.moments or y.moments):
+            continue
+        moments_x, moments_y = _moments(x, y), _moments(y, x)
+        asked = question.whole.moments
+        for kind in (_is_time, _is_weekday, _is_date):
+            in_x = [m for m in moments_x if kind(m) and m not in asked]
+            in_y = [m for m in moments_y if kind(m) and m not in asked]
+            odd_x = [m for m in in_x if in_y and all(moments_differ(m, other) for other in in_y)]
+            odd_y = [m for m in in_y if in_x and all(moments_differ(m, other) for other in in_x)]
+            if odd_x and odd_y:
+                return Objection("date", odd_x[0].surface, odd_y[0].surface)
+    return None
+
+
+def different_numbers(question: Analysis, a: Analysis, b: Analysis) -> Objection | None:
+    """Each answer has a number that the other lacks, and the two could measure the same thing.
+
+    More numbers on one side only are more detail: "1945" against "2 September 1945". Numbers that
+    an answer repeats from the question do not count, unless it has no others ("5 % or 50 %?").
+    """
+    bare = _is_bare(a) or _is_bare(b)
+    all_x, all_y = a.whole.quantities, b.whole.quantities
+    for x, y in aligned(a, b):
+        if not x.quantities or not y.quantities:
+            continue
+        in_x, in_y = _answered(question, x), _answered(question, y)
+        # A bare number answers the question even if the question has it too.
+        seen_x = in_x if bare else all_x
+        seen_y = in_y if bare else all_y
+        only_x = [n for n in in_x if not any(same_amount(n, other) for other in seen_y)]
+        only_y = [n for n in in_y if not any(same_amount(n, other) for other in seen_x)]
+        for n in only_x:
+            for other in only_y:
+                if comparable(n, other):
+                    return Objection("number", n.surface, other.surface)
+    return None
+
+
+def opposite_bounds(_question: Analysis, a: Analysis, b: Analysis) -> Objection | None:
+    """One amount is a lower bound in one answer and an upper bound in the other."""
+    for x, y in aligned(a, b):
+        if differ := bounds_differ(x, y):
+            return Objection("bound", differ[0], differ[1])
+    return None
+
+
+def different_quantifiers(_question: Analysis, a: Analysis, b: Analysis) -> Objection | None:
+    """None against some, some against all, of the same thing."""
+    for x, y in aligned(a, b):
+        if differ := quantifiers_differ(x, y):
+            return Objection("quantifier", differ[0], differ[1])
+    return None
+
+
+def _is_bare(answer: Analysis) -> bool:
+    """Whether the answer is a number and hardly anything else."""
+    return len(answer.whole.words) + len(answer.whole.han_pairs) <= 1
+
+
+@lru_cache(maxsize=8_192)
+def _answered(question: Analysis, part: Part) -> list[Quantity]:
+    asked, given = question.whole.quantities, part.quantities
+    new = [x for x in given if not any(x.unit == y.unit and same_amount(x, y) for y in asked)]
+    return new or list(given)
+
+
+def _moments(part: Part, other: Part) -> list[Moment]:
+    """The moments of a part; a plain year counts if the other part has a date with a year."""
+    found = list(part.moments)
+    if any(moment.year is not None for moment in other.moments):
+        found += [
+            Moment(number.surface, year=int(number.value))
+            for number in part.quantities
+            if number.unit == PLAIN and number.value in _YEARS
+        ]
+    return found
+
+
+def _is_time(moment: Moment) -> bool:
+    return moment.is_time
+
+
+def _is_weekday(moment: Moment) -> bool:
+    return moment.is_weekday
+
+
+def _is_date(moment: Moment) -> bool:
+    return not (moment.is_time or moment.is_weekday)

@@ -1,0 +1,52 @@
+"""Guards on sentences that are alike but for their order, their roles, or a word."""
+
+from inference.analysis import Analysis
+from inference.guards.objection import Objection
+from inference.overlap import aligned
+from inference.replaced import replacement
+from inference.roles import roles_swapped
+from inference.sequence import order_differs
+from inference.twins import twin_difference
+
+# Nearly the same sentence: a word in it was replaced.
+_ALIKE_PERMILLE = 600
+# The same sentence but for one word, which is no synonym.
+_EDITED_PERMILLE = 800
+
+
+def opposite_order(_question: Analysis, a: Analysis, b: Analysis) -> Objection | None:
+    """The same two acts, one before the other and the other way round."""
+    for x, y in aligned(a, b):
+        if order_differs(x.text, y.text):
+            return Objection("order", x.text, y.text)
+    return None
+
+
+def swapped_roles(_question: Analysis, a: Analysis, b: Analysis) -> Objection | None:
+    """Who did it to whom: the same names in the same act, with their places changed."""
+    for x, y in aligned(a, b):
+        if swapped := roles_swapped(x, y):
+            return Objection("roles", swapped[0], swapped[1])
+    return None
+
+
+def replaced_word(_question: Analysis, a: Analysis, b: Analysis) -> Objection | None:
+    """Nearly the same sentence, with a word replaced by one that excludes it."""
+    for x, y in aligned(a, b):
+        found = replacement(x, y)
+        if found is None or x.reading.denies != y.reading.denies:
+            continue
+        if found.turns and found.alike >= _ALIKE_PERMILLE:
+            code = "entity" if found.named else "replaced"
+            return Objection(code, found.ours, found.theirs)
+        if found.alone and found.alike >= _EDITED_PERMILLE:
+            return Objection("replaced", found.ours, found.theirs)
+    return None
+
+
+def twins(_question: Analysis, a: Analysis, b: Analysis) -> Objection | None:
+    """Word for word the same but for a negation, an opposite, or a number."""
+    for x, y in aligned(a, b):
+        if differ := twin_difference(x, y):
+            return Objection(*differ)
+    return None

@@ -1,0 +1,87 @@
+"""Which side an answer takes on a question that is answered by yes or no; pure."""
+
+import re
+from functools import lru_cache
+
+from inference.analysis import Analysis, Part
+from inference.lexicon import fold_han
+from inference.overlap import PERMILLE, coverage
+
+_YES_OR_NO = re.compile(
+    r"^\W*(?:is|are|was|were|do|does|did|can|could|will|would|should|has|have|had|may|must)\b|"
+    "吗\\W*$|[会能是可有要需]不[会能是可要需]|有没有"
+)
+# "Should I …?" and "Is it safe to …?" are answered by words that judge.
+_ASKS_FOR_ADVICE = re.compile(
+    r"\b(?:should|advis|recommend|ok(?:ay)? to|good idea|worth|can i|may i|safe|wise)|"
+    "应该|建议|适合|可以|值得|安全|要不要|该不该|好吗|合适"
+)
+# A statement that has this much of a question restates it.
+_RESTATES_PERMILLE = 800
+_RESTATES_LOOSELY_PERMILLE = 600
+_TOUCHES_PERMILLE = 200
+_DENIES_OUTRIGHT = re.compile(
+    r"\b(?:no|never|nobody|none|without|rather than|instead of|unable|fails?|refuses?)\b|"
+    "^别|^切勿|^请勿"
+)
+
+
+def asks_yes_or_no(question: Analysis) -> bool:
+    """Whether the question can be answered by yes or no."""
+    return _YES_OR_NO.search(fold_han(question.whole.plain)) is not None
+
+
+@lru_cache(maxsize=4_096)
+def side_taken(question: Analysis, answer: Analysis) -> int:
+    """1 for affirming the question, -1 for denying it, 0 for neither or unknown.
+
+    A statement answers with yes or no if it takes a side on an axis that the question names
+    ("Is it safe?" – "It is dangerous."), or if it restates the question.
+    """
+    stance = answer.whole.reading.stance
+    if stance:
+        return stance
+    asked, first = question.whole, answer.sentences[0]
+    if not (asked.words or asked.han) or asked.reading.denies:
+        return 0
+    sides = asked.reading.sides
+    for clause in first.clauses:
+        own = clause.reading.sides
+        for axis in sorted(sides.keys() & own.keys(), key=lambda axis: (not axis.kind, axis)):
+            if axis.kind in ("", "valence"):
+                side = 1 if sides[axis][0] == own[axis][0] else -1
+                return -side if clause.reading.denies else side
+    if _ASKS_FOR_ADVICE.search(fold_han(asked.plain)) and (judged := _judgement(first)):
+        return judged * (_judgement(asked) or 1)
+    found, total = coverage(asked, first)
+    denied = first.reading.denies
+    # What denies a good part of a question denies it; what states it must state all of it.
+    enough = _RESTATES_LOOSELY_PERMILLE if asked.han or denied else _RESTATES_PERMILLE
+    if PERMILLE * found < enough * total:
+        return 0
+    return -1 if denied else 1
+
+
+@lru_cache(maxsize=4_096)
+def leaning(question: Analysis, answer: Analysis) -> int:
+    """As ``side_taken``, and if that is unknown, a guess at a question for yes or no.
+
+    Who neither says yes nor no states how things are: "From the Moon it can be made out" leans to
+    yes because it denies nothing, "It is far too thin" cannot be told from it. A guess is evidence,
+    it never vetoes.
+    """
+    if side := side_taken(question, answer):
+        return side
+    first = answer.sentences[0]
+    if not asks_yes_or_no(question) or question.whole.reading.denies:
+        return 0
+    found, total = coverage(question.whole, first)
+    if PERMILLE * found < _TOUCHES_PERMILLE * total:
+        return 0
+    return -1 if _DENIES_OUTRIGHT.search(fold_han(first.plain)) or first.reading.denies else 1
+
+
+def _judgement(part: Part) -> int:
+    """1 if a part judges well ("safe", "advisable"), -1 if badly, 0 if it does neither or both."""
+    poles = {side[0] for axis, side in part.reading.sides.items() if axis.kind == "valence"}
+    return poles.pop() if len(poles) == 1 else 0
