@@ -1,6 +1,5 @@
 """What the HTTP port can ask of the node. Runs in the trio thread."""
 
-import json
 import logging
 import time
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ import trio
 
 from daemon.config import Config
 from daemon.consensus import Consensus, StateMachine
+from daemon.decisions import Decisions
 from daemon.executor import Executor
 from daemon.genesis import Genesis
 from daemon.governance import Governance
@@ -18,7 +18,7 @@ from daemon.modelwork import ModelWork
 from daemon.queryerror import QueryError
 from daemon.requests import RequestBook, RequestState
 from daemon.roster import Roster
-from daemon.transparency import describe, ratio
+from daemon.transparency import ratio
 from daemon.typed import single_values
 from daemon.validation import inspection, told, validation
 from inference import structured
@@ -29,24 +29,14 @@ from p2p.network import PeerNetwork
 from pbft import certificate as certificates
 from pbft import digest
 from pbft.certificate import Certificate
-from pbft.effects import Stage
-from pbft.errors import InvariantViolation
 from pbft.events import Submitted
-from pbft.evidence import accused, kind_of, signatures_of
-from pbft.item import merit, request_fault
+from pbft.item import request_fault
 from pbft.membership import Membership
 from pbft.messages import (
-    AnswerCommitment,
-    Commit,
-    DecidedSlot,
     Evidence,
     Field,
-    Item,
     Kind,
-    Prepare,
-    PrePrepare,
     Request,
-    Seal,
 )
 from pbft.policy import Policy
 from pbft.reputation import WEIGHT_INITIAL
@@ -100,6 +90,9 @@ class Queries:
         self._engine: Engine | None = None
         self._models: ModelWork | None = None
         self._executor: Executor | None = None
+        self.decisions = Decisions(
+            genesis, roster, requests, ledger, lambda: self._membership, self._all_evidence
+        )
         self.governance = Governance(genesis, replica, consensus, roster, ledger, network)
 
     def ready(self, engine: Engine, models: ModelWork, executor: Executor) -> None:
@@ -122,7 +115,7 @@ class Queries:
         """The certificate of the network's answer, as soon as there is one."""
         state = await self._decided(query)
         self._raise_if_rejected(state)
-        certificate = self._certificate(state.request_id)
+        certificate = self.decisions.certificate(state.request_id)
         if certificate is None:
             raise _not_found(state.request_id)
         return certificate
@@ -281,99 +274,21 @@ class Queries:
         state = self._requests.get(request_id)
         if state is not None:
             self._raise_if_rejected(state)
-        attempts, final = self._attempts(request_id)
-        if not final:
-            if state is None:
-                # While the models load, the log is not read back yet: it may be in there.
-                self._models_or_refuse()
-                raise _not_found(request_id)
-            return {
-                "request_id": request_id.hex(),
-                "status": "deciding",
-                "attempt": len(attempts),
-                "stage": str(state.stage) if state.stage else None,
-                "elapsed_s": state.elapsed_ms / 1000,
-                "timeline": self._named(state.timeline_json()),
-            }
-        entries = (
-            state.timeline_json()
-            if state
-            else json.loads(self._ledger.timeline(request_id) or "[]")
-        )
-        certificate = self._certify(*_best(attempts))
-        decided_ms = [entry["at_ms"] for entry in entries if entry["stage"] == Stage.DECIDED]
-        return {
-            **describe(certificate, self._membership_of(certificate.epoch)),
-            "attempts": [_outcome(slot, index) for slot, index in attempts],
-            "elapsed_s": decided_ms[-1] / 1000 if decided_ms else None,
-            "timeline": self._named(entries),
-            "evidence": [
-                self._describe_evidence(evidence)
-                for evidence in self._all_evidence()
-                if _is_about(evidence, certificate)
-            ],
-            "certificate": f"/api/certificates/{request_id.hex()}",
-        }
+        record = self.decisions.record(request_id)
+        if record is None:
+            # While the models load, the log is not read back yet: it may be in there.
+            self._models_or_refuse()
+            raise _not_found(request_id)
+        return record
 
     def certificate_text(self, request_id: RequestId) -> str:
-        certificate = self._certificate(request_id)
+        certificate = self.decisions.certificate(request_id)
         if certificate is None:
             raise _not_found(request_id)
         return certificates.to_text(certificate)
 
-    def _certificate(self, request_id: RequestId) -> Certificate | None:
-        """Of the best attempt; None before the last one is decided."""
-        attempts, final = self._attempts(request_id)
-        return self._certify(*_best(attempts)) if final else None
-
-    def _certify(self, slot: DecidedSlot, index: int) -> Certificate:
-        epoch = slot.commits[0].message.epoch
-        epochs = self._ledger.epochs()
-        if epoch > len(epochs):
-            raise QueryError(
-                503,
-                "epoch_unproven",
-                f"The members of epoch {epoch} have not been proven to this node yet; ask again "
-                "in a moment.",
-            )
-        return certificates.certify(slot, index, epochs)
-
-    def _attempts(self, request_id: RequestId) -> tuple[list[tuple[DecidedSlot, int]], bool]:
-        """The decided attempts, and whether the last one is among them."""
-        state = self._requests.get(request_id)
-        if state is not None and state.finished.is_set() and state.attempts:
-            in_memory = state.attempts
-            first = in_memory[0][0].batch[in_memory[0][1]]
-            if isinstance(first, Item) and first.attempt == 0:
-                return in_memory, True
-        return self._ledger.attempts(request_id)
-
-    def _membership_of(self, epoch: int) -> Membership:
-        if epoch == self._membership.epoch:
-            return self._membership
-        return self._ledger.epochs()[epoch - 1].membership if epoch else self._genesis.membership
-
-    def _named(self, timeline: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        return [
-            {
-                "at_s": entry["at_ms"] / 1000,
-                "stage": entry["stage"],
-                "by": self._roster.name(entry["replica"]),
-            }
-            for entry in timeline
-        ]
-
     def _all_evidence(self) -> list[Evidence]:
         return self._executor.seen.evidence if self._executor else []
-
-    def _describe_evidence(self, evidence: Evidence) -> dict[str, Any]:
-        signed = signatures_of(evidence)
-        return {
-            "name": self._roster.name(accused(evidence)),
-            "kind": kind_of(evidence),
-            "message": type(signed[0].message).__name__,
-            "signatures": [each.signature.hex() for each in signed],
-        }
 
     # --- status --------------------------------------------------------------------------------
 
@@ -424,7 +339,7 @@ class Queries:
                 for (source, reason), count in sorted(refused.items())
             ],
             "connections_refused": dict(self._network.refusals),
-            "evidence": [self._describe_evidence(e) for e in self._all_evidence()],
+            "evidence": [self.decisions.describe_evidence(e) for e in self._all_evidence()],
             "uptime_s": round(time.monotonic() - self._started_at, 1),
         }
 
@@ -448,40 +363,6 @@ class Queries:
             "similarity_threshold": ratio(policy.similarity_threshold_bp),
             "confidence_threshold": ratio(policy.confidence_threshold_bp),
         }
-
-
-def _is_about(evidence: Evidence, certificate: Certificate) -> bool:
-    match signatures_of(evidence)[0].message:
-        case AnswerCommitment() | Seal() as message:
-            return message.request_id == certificate.request_id
-        case PrePrepare() | Prepare() | Commit() as vote:
-            place = (certificate.epoch, certificate.sequence_number)
-            return (vote.epoch, vote.sequence_number) == place
-        case _:
-            return False
-
-
-def _best(attempts: list[tuple[DecidedSlot, int]]) -> tuple[DecidedSlot, int]:
-    """The attempt that is the network's answer."""
-    return max(attempts, key=lambda attempt: merit(_item(*attempt)))
-
-
-def _item(slot: DecidedSlot, index: int) -> Item:
-    entry = slot.batch[index]
-    if not isinstance(entry, Item):
-        raise InvariantViolation("requests point at answers only")
-    return entry
-
-
-def _outcome(slot: DecidedSlot, index: int) -> dict[str, Any]:
-    item = _item(slot, index)
-    return {
-        "attempt": item.attempt,
-        "status": str(item.outcome.status),
-        "agreement_rate": ratio(item.outcome.agreement_rate_bp),
-        "confidence": ratio(item.outcome.confidence_bp),
-        "sequence_number": slot.sequence_number,
-    }
 
 
 def _not_found(request_id: RequestId) -> QueryError:
