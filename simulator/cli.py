@@ -7,24 +7,30 @@ replays it. With `--json` it prints one JSON document and nothing else.
 import argparse
 import json
 import os
-import shlex
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from simulator.console import (
+    SHRINK_S,
+    commit,
+    finish,
+    print_json,
+    progress_of,
+    say_what,
+    shrunk,
+    tell_result,
+    write,
+)
 from simulator.errors import BadScenario, Finding, SimulatorError
 
 if TYPE_CHECKING:
     from simulator.plan import Plan
-    from simulator.run import Result
-    from simulator.swarm import Tally
 
 EXIT_USAGE = 2
-SHRINK_S = 60.0
 FAILURES = Path("qnode-sim")
 """Where plans of failures are kept, unless told otherwise."""
 
@@ -178,7 +184,7 @@ def _one(
     from simulator.world import World
 
     if not options.json:
-        _say_what(f"{what}, seed {plan.seed}, {plan.nodes} nodes, {len(plan.faults)} faults")
+        say_what(f"{what}, seed {plan.seed}, {plan.nodes} nodes, {len(plan.faults)} faults")
     trace = Trace(keep=bool(options.trace or options.html))
     began_s = time.monotonic()
     result = run(plan, trace, make or World)
@@ -190,138 +196,13 @@ def _one(
 
         write(options.html, page([(result, trace)]))
     if options.json:
-        _print_json(result.to_json() | {"wall_s": round(wall_s, 3), "commit": commit()})
+        print_json(result.to_json() | {"wall_s": round(wall_s, 3), "commit": commit()})
     else:
-        _tell(result)
+        tell_result(result)
     return result.finding.exit_code
 
 
-def _tell(result: "Result") -> None:
-    figures = result.figures
-    print(f"{result.finding.value.upper()}: {result.sentence}")
-    print(
-        f"{figures['decided']} decided in {figures['slots']} slots, view {figures['view']}, "
-        f"{figures['messages']} messages, {figures['simulated_s']} s simulated; "
-        f"trace {result.digest}"
-    )
-    if figures["accused"]:
-        proven = ", ".join(f"R{r} ({', '.join(k)})" for r, k in figures["accused"].items())
-        print(f"Proven faulty: {proven}.")
-
-
-def commit() -> str:
-    """The commit of the source, if it is known."""
-    try:
-        found = subprocess.run(  # a fixed command
-            ["git", "rev-parse", "--short=12", "HEAD"],  # noqa: S607  # whichever git there is
-            cwd=Path(__file__).parent,
-            capture_output=True,
-            text=True,
-            timeout=5,
-            check=False,
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return "unknown"
-    return found.stdout.strip() or "unknown"
-
-
-def _say_what(what: str) -> None:
-    print(f"{what}; commit {commit()}; options: {shlex.join(sys.argv[1:])}")
-
-
-def write(path: Path, text: str) -> None:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise SimulatorError(f"{path} cannot be written: {error.strerror}.") from None
-
-
-def _print_json(document: Any) -> None:
-    print(json.dumps(document, ensure_ascii=False, indent=1))
-
-
 # --- many runs ---------------------------------------------------------------------------------
-
-
-@contextmanager
-def _progress(what: str, total: int | None, *, quiet: bool) -> Iterator[Callable[["Tally"], None]]:
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
-    with Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        console=Console(stderr=True, highlight=False),
-        transient=True,
-        disable=quiet,
-    ) as progress:
-        task = progress.add_task(what, total=total)
-
-        def tell(tally: "Tally") -> None:
-            failed = f", {tally.failures} failed" if tally.failures else ""
-            progress.update(task, completed=tally.seeds, description=f"{what}{failed}")
-
-        yield tell
-
-
-def _finish(tally: "Tally", options: argparse.Namespace, more: dict[str, Any]) -> int:
-    """Keeps and tells the failures; the exit code is the worst of them."""
-    kept = [_keep(result, options.out) for result in tally.failed]
-    if options.json:
-        plans = [str(path) for path in kept]
-        _print_json({**more, **tally.to_json(), "plans": plans, "commit": commit()})
-    else:
-        for result, path in zip(tally.failed, kept, strict=True):
-            print(f"\nseed {result.plan.seed}, commit {commit()}")
-            print(f"replay: qnode sim replay {path}")
-            _tell(result)
-        if tally.failed:
-            _tell_shrunk(tally.failed[0], kept[0])
-        print(
-            f"{tally.seeds} runs, {tally.failures} failed; {tally.decisions} decisions, "
-            f"{tally.simulated_s:,.0f} s simulated in {tally.wall_s:.1f} s"
-        )
-    return max((result.finding.exit_code for result in tally.failed), default=0)
-
-
-def _keep(result: "Result", folder: Path) -> Path:
-    from simulator.plan import to_text
-
-    name = (result.plan.name or f"seed {result.plan.seed}").replace(" ", "-").replace("/", "-")
-    path = folder / f"{name}.json"
-    write(path, to_text(result.plan))
-    return path
-
-
-def _tell_shrunk(result: "Result", path: Path) -> None:
-    from simulator.plan import incident_to_json
-    from simulator.run import run
-    from simulator.trace import Trace
-
-    small = _shrunk(result, SHRINK_S)
-    shrunk_path = path.with_suffix(".min.json")
-    from simulator.plan import to_text
-
-    write(shrunk_path, to_text(small.plan))
-    print(f"\nShrunk to {len(small.plan.faults)} faults: {shrunk_path}")
-    for fault in small.plan.faults:
-        print(f"  {json.dumps(incident_to_json(fault))}")
-    trace = Trace(keep=True)
-    run(small.plan, trace)
-    lines = list(trace.lines())
-    print("The end of its trace (all of it: qnode sim replay FILE --trace trace.txt):")
-    for line in lines[-30:]:
-        print(f"  {line}")
-
-
-def _shrunk(result: "Result", seconds: float, tell: Callable[[str], None] = lambda _: None) -> Any:
-    from simulator.shrink import shrink
-
-    end_s = time.monotonic() + seconds
-    return shrink(result, lambda: time.monotonic() < end_s, tell)
 
 
 def _swarm(options: argparse.Namespace) -> int:
@@ -335,11 +216,11 @@ def _swarm(options: argparse.Namespace) -> int:
         raise BadScenario("--nodes must be from 1 to 128.")
     if not options.json:
         extent = f"seeds {seeds.start}:{seeds.stop}" if seeds else f"{options.minutes:g} minutes"
-        _say_what(f"swarm, {extent}")
+        say_what(f"swarm, {extent}")
     total = len(seeds) if seeds else None
-    with _progress("seeds", total, quiet=options.json) as tell:
+    with progress_of("seeds", total, quiet=options.json) as tell:
         tally = swarm(_jobs(seeds, options), options.jobs, tell)
-    return _finish(tally, options, {})
+    return finish(tally, options, {})
 
 
 def _jobs(seeds: range | None, options: argparse.Namespace) -> Iterator[tuple[int, int | None]]:
@@ -364,16 +245,16 @@ def _plans(name: str, plans: Any, options: argparse.Namespace, more: dict[str, A
 
     _check_jobs(options)
     listed = list(plans)
-    with _progress(name, len(listed), quiet=options.json) as tell:
+    with progress_of(name, len(listed), quiet=options.json) as tell:
         tally = swarm(listed, options.jobs, tell, run_plan)
-    return _finish(tally, options, more)
+    return finish(tally, options, more)
 
 
 def _twins(options: argparse.Namespace) -> int:
     from simulator.twins import plans
 
     if not options.json:
-        _say_what(f"twins, {options.nodes} nodes, {options.rounds} rounds")
+        say_what(f"twins, {options.nodes} nodes, {options.rounds} rounds")
     return _plans(
         "scenarios", plans(options.nodes, options.rounds, options.sample, options.seed), options, {}
     )
@@ -384,13 +265,13 @@ def _fuzz(options: argparse.Namespace) -> int:
 
     if options.list:
         if options.json:
-            _print_json({"mutations": [{"name": m.name, "says": m.says} for m in MUTATIONS]})
+            print_json({"mutations": [{"name": m.name, "says": m.says} for m in MUTATIONS]})
         else:
             for mutation in MUTATIONS:
                 print(f"{mutation.name:32}  {mutation.says}")
         return 0
     if not options.json:
-        _say_what("fuzz")
+        say_what("fuzz")
     found = plans(
         options.partitions, options.mutations, options.rounds, options.sample, options.seed
     )
@@ -408,13 +289,13 @@ def _catalog(options: argparse.Namespace) -> int:
     chosen = [r for r in known if not wanted or r.id in wanted or r.name.upper() in wanted]
     if options.list:
         if options.json:
-            _print_json({"recipes": [{"name": r.name, "says": r.says} for r in chosen]})
+            print_json({"recipes": [{"name": r.name, "says": r.says} for r in chosen]})
         else:
             for recipe in chosen:
                 print(f"{recipe.name:28}  {recipe.says}")
         return 0
     if not options.json:
-        _say_what(f"catalog, {len(chosen)} recipes")
+        say_what(f"catalog, {len(chosen)} recipes")
     ids = sorted({recipe.id for recipe in chosen})
     more = {"recipes": len(ids), "scenarios": len(chosen)}
     return _plans("recipes", [recipe.plan for recipe in chosen], options, more)
@@ -434,7 +315,7 @@ def _mutants(options: argparse.Namespace) -> int:
             print(f"{mutant.name:34}  {mutant.says}")
         return 0
     if not options.json:
-        _say_what(f"mutants, {len(chosen)}")
+        say_what(f"mutants, {len(chosen)}")
     began_s = time.monotonic()
     deaths = []
     for death in kill_all(chosen, options.jobs):
@@ -449,7 +330,7 @@ def _mutants(options: argparse.Namespace) -> int:
             {"name": d.name, "by": d.by, "rule": d.rule, "seconds": round(d.seconds, 2)}
             for d in deaths
         ]
-        _print_json(
+        print_json(
             {
                 "mutants": len(deaths),
                 "survived": len(survived),
@@ -472,9 +353,9 @@ def _shrink(options: argparse.Namespace) -> int:
     if result.ok:
         raise BadScenario(f"{options.plan} does not fail: there is nothing to shrink.")
     if not options.json:
-        _say_what(f"shrinking {options.plan}, {len(plan.faults)} faults")
+        say_what(f"shrinking {options.plan}, {len(plan.faults)} faults")
     began_s = time.monotonic()
-    small = _shrunk(result, options.seconds)
+    small = shrunk(result, options.seconds)
     out = options.out or options.plan.with_suffix(".min.json")
     write(out, to_text(small.plan))
     document = {
@@ -488,9 +369,9 @@ def _shrink(options: argparse.Namespace) -> int:
         "wall_s": round(time.monotonic() - began_s, 2),
     }
     if options.json:
-        _print_json(document)
+        print_json(document)
     else:
-        _tell(small)
+        tell_result(small)
         for fault in small.plan.faults:
             print(f"  {json.dumps(incident_to_json(fault))}")
         print(f"From {len(plan.faults)} faults to {len(small.plan.faults)}: {out}")
@@ -517,7 +398,7 @@ def _check_determinism(options: argparse.Namespace) -> int:
     equal = not unequal and bool(digests[0])
     if options.json:
         document = {"equal": equal, "seeds": len(digests[0]), "unequal": unequal}
-        _print_json(document | {"digests": digests[0]})
+        print_json(document | {"digests": digests[0]})
     elif equal:
         print(f"{len(digests[0])} seeds, each the same under two hash seeds.")
     else:
@@ -554,7 +435,7 @@ def _report(options: argparse.Namespace) -> int:
         write(options.html, page(runs))
     results = [result for result, _ in runs]
     if options.json:
-        _print_json({"runs": [result.to_json() for result in results]})
+        print_json({"runs": [result.to_json() for result in results]})
     else:
         for result in results:
             print(f"{result.plan.name:28}  {result.finding.value}: {result.sentence}")

@@ -1,0 +1,147 @@
+"""What `qnode sim` tells: results, progress, failures with the command that replays them."""
+
+import argparse
+import json
+import shlex
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from simulator.errors import SimulatorError
+
+if TYPE_CHECKING:
+    from simulator.run import Result
+    from simulator.swarm import Tally
+
+SHRINK_S = 60.0
+
+
+def tell_result(result: "Result") -> None:
+    figures = result.figures
+    print(f"{result.finding.value.upper()}: {result.sentence}")
+    print(
+        f"{figures['decided']} decided in {figures['slots']} slots, view {figures['view']}, "
+        f"{figures['messages']} messages, {figures['simulated_s']} s simulated; "
+        f"trace {result.digest}"
+    )
+    if figures["accused"]:
+        proven = ", ".join(f"R{r} ({', '.join(k)})" for r, k in figures["accused"].items())
+        print(f"Proven faulty: {proven}.")
+
+
+def commit() -> str:
+    """The commit of the source, if it is known."""
+    try:
+        found = subprocess.run(  # a fixed command
+            ["git", "rev-parse", "--short=12", "HEAD"],  # noqa: S607  # whichever git there is
+            cwd=Path(__file__).parent,
+            capture_output=True,
+            text=True,
+            timeout=5,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return "unknown"
+    return found.stdout.strip() or "unknown"
+
+
+def say_what(what: str) -> None:
+    print(f"{what}; commit {commit()}; options: {shlex.join(sys.argv[1:])}")
+
+
+def write(path: Path, text: str) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise SimulatorError(f"{path} cannot be written: {error.strerror}.") from None
+
+
+def print_json(document: Any) -> None:
+    print(json.dumps(document, ensure_ascii=False, indent=1))
+
+
+@contextmanager
+def progress_of(
+    what: str, total: int | None, *, quiet: bool
+) -> Iterator[Callable[["Tally"], None]]:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    with Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        console=Console(stderr=True, highlight=False),
+        transient=True,
+        disable=quiet,
+    ) as progress:
+        task = progress.add_task(what, total=total)
+
+        def tell(tally: "Tally") -> None:
+            failed = f", {tally.failures} failed" if tally.failures else ""
+            progress.update(task, completed=tally.seeds, description=f"{what}{failed}")
+
+        yield tell
+
+
+def finish(tally: "Tally", options: argparse.Namespace, more: dict[str, Any]) -> int:
+    """Keeps and tells the failures; the exit code is the worst of them."""
+    kept = [keep(result, options.out) for result in tally.failed]
+    if options.json:
+        plans = [str(path) for path in kept]
+        print_json({**more, **tally.to_json(), "plans": plans, "commit": commit()})
+    else:
+        for result, path in zip(tally.failed, kept, strict=True):
+            print(f"\nseed {result.plan.seed}, commit {commit()}")
+            print(f"replay: qnode sim replay {path}")
+            tell_result(result)
+        if tally.failed:
+            tell_shrunk(tally.failed[0], kept[0])
+        print(
+            f"{tally.seeds} runs, {tally.failures} failed; {tally.decisions} decisions, "
+            f"{tally.simulated_s:,.0f} s simulated in {tally.wall_s:.1f} s"
+        )
+    return max((result.finding.exit_code for result in tally.failed), default=0)
+
+
+def keep(result: "Result", folder: Path) -> Path:
+    from simulator.plan import to_text
+
+    name = (result.plan.name or f"seed {result.plan.seed}").replace(" ", "-").replace("/", "-")
+    path = folder / f"{name}.json"
+    write(path, to_text(result.plan))
+    return path
+
+
+def tell_shrunk(result: "Result", path: Path) -> None:
+    from simulator.plan import incident_to_json
+    from simulator.run import run
+    from simulator.trace import Trace
+
+    small = shrunk(result, SHRINK_S)
+    shrunk_path = path.with_suffix(".min.json")
+    from simulator.plan import to_text
+
+    write(shrunk_path, to_text(small.plan))
+    print(f"\nShrunk to {len(small.plan.faults)} faults: {shrunk_path}")
+    for fault in small.plan.faults:
+        print(f"  {json.dumps(incident_to_json(fault))}")
+    trace = Trace(keep=True)
+    run(small.plan, trace)
+    lines = list(trace.lines())
+    print("The end of its trace (all of it: qnode sim replay FILE --trace trace.txt):")
+    for line in lines[-30:]:
+        print(f"  {line}")
+
+
+def shrunk(result: "Result", seconds: float, tell: Callable[[str], None] = lambda _: None) -> Any:
+    from simulator.shrink import shrink
+
+    end_s = time.monotonic() + seconds
+    return shrink(result, lambda: time.monotonic() < end_s, tell)
