@@ -24,7 +24,8 @@ T = TypeVar("T")
 
 def to_json(value: Any, annotation: Any = None) -> Any:
     """Dicts, lists, strings and integers for a value made of wire types."""
-    bare, _ = unwrap(annotation or type(value))
+    declared: Any = annotation or type(value)
+    bare, _ = unwrap(declared)
     if value is None:
         return None
     if bare is bytes:

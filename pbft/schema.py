@@ -1,7 +1,12 @@
-"""Bounds written into the types of wire fields, and how to read them back from annotations."""
+"""Bounds written into the types of wire fields, and how to read them back from annotations.
+
+Annotations never change, so what was read from one is remembered: it is asked for with every record
+of every document. Equal annotations are one; `test_schema` says what that means for `A | B`.
+"""
 
 from dataclasses import dataclass, fields, is_dataclass
 from enum import StrEnum
+from functools import cache
 from types import NoneType, UnionType
 from typing import Annotated, Any, NewType, TypeVar, Union, get_args, get_origin
 from typing import get_type_hints as _get_type_hints
@@ -26,6 +31,7 @@ Signature = Annotated[bytes, Exactly(64)]
 PublicKey = Annotated[bytes, Exactly(32)]
 
 
+@cache
 def unwrap(annotation: Any) -> tuple[Any, AtMost | Exactly | None]:
     """Strips `NewType` and `Annotated`: the type itself and its bound.
 
@@ -42,7 +48,8 @@ def unwrap(annotation: Any) -> tuple[Any, AtMost | Exactly | None]:
             return annotation, bound
 
 
-def field_types(record: Any) -> list[tuple[str, Any]] | None:
+@cache
+def field_types(record: Any) -> tuple[tuple[str, Any], ...] | None:
     """Names and annotations of a dataclass's fields, in order; None if it is no dataclass.
 
     `Signed[X]` is understood: its type variable is replaced by X.
@@ -52,17 +59,19 @@ def field_types(record: Any) -> list[tuple[str, Any]] | None:
         return None
     hints = _get_type_hints(kind, include_extras=True)
     bindings = get_args(record)
-    return [
+    return tuple(
         (field.name, bindings[0] if isinstance(hints[field.name], TypeVar) else hints[field.name])
         for field in fields(kind)
-    ]
+    )
 
 
+@cache
 def element_type(bare: Any) -> Any:
     """T of `tuple[T, ...]`; None for other types."""
     return get_args(bare)[0] if get_origin(bare) is tuple else None
 
 
+@cache
 def optional_type(bare: Any) -> Any:
     """T of `T | None`, T being a union or not; None for other types."""
     if get_origin(bare) not in (Union, UnionType) or NoneType not in get_args(bare):
@@ -70,6 +79,7 @@ def optional_type(bare: Any) -> Any:
     return Union[tuple(a for a in get_args(bare) if a is not NoneType)]  # noqa: UP007  # computed
 
 
+@cache
 def alternatives(bare: Any) -> tuple[Any, ...]:
     """The dataclasses of `A | B | …`, in the order of their numbers on the wire; empty for other
     types."""

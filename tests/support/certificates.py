@@ -1,15 +1,14 @@
 """Certificates made up from a seed: right ones of all sorts, and ones with a single thing twisted
 but everything signed as it must be, by whoever must sign it."""
 
-import random
-from collections.abc import Callable
-from dataclasses import dataclass, field, fields, replace
-from functools import cache
+from dataclasses import dataclass, fields, replace
+from functools import lru_cache
 from itertools import combinations
-from typing import Any, TypeVar
+from typing import Any
 
 from pbft import digest
 from pbft.certificate import Certificate
+from pbft.codec import encode_value
 from pbft.item import Rules, commitment_of, outcome_of
 from pbft.keyring import Verifier
 from pbft.membership import Member, Membership
@@ -22,46 +21,30 @@ from pbft.messages import (
     EpochCertificate,
     Finish,
     Item,
-    Kind,
     Request,
     Seal,
     Signatory,
     Signed,
 )
-from pbft.outcome import NO_VOTES, Contradiction, Status
+from pbft.outcome import NO_VOTES, Contradiction
 from pbft.policy import Policy
 from pbft.types import Digest, Epoch, ReplicaId, SequenceNumber, View
+from tests.support.drawn_values import draw_question, draw_values, twist_outcome
 from tests.support.keyring import keyring, public_key
-
-T = TypeVar("T")
+from tests.support.twist import (
+    Twist,
+    first_twice,
+    flipped,
+    less,
+    more,
+    only,
+    same,
+    shuffled,
+    without_first,
+)
 
 NETWORK = bytes(range(100, 132))
 WORDS = ["Paris", "Lyon", "Nice \U0001f600", "Métz", "x"]
-
-
-@dataclass
-class Twist:
-    """Draws everything from one seed. One step at most, chosen by its number, goes wrong."""
-
-    seed: int
-    at: int | None = None
-    """Which of the steps that can go wrong does."""
-    draw: random.Random = field(init=False)
-    steps: int = 0
-    done: str = ""
-
-    def __post_init__(self) -> None:
-        self.draw = random.Random(f"certificate {self.seed}")  # noqa: S311  # a seed must replay
-
-    def __call__(self, name: str, right: T, *wrong: Callable[[T], Any]) -> T:
-        """`right`, or one of the wrong ones if it is this step's turn."""
-        turn = self.steps == self.at
-        self.steps += 1
-        if not turn:
-            return right
-        self.done = name
-        own = random.Random(f"twist {self.seed} {self.at}")  # noqa: S311
-        return own.choice(wrong)(right)  # type: ignore[no-any-return]
 
 
 @dataclass(frozen=True)
@@ -70,7 +53,8 @@ class Made:
     membership: Membership
     policy: Policy
     twisted: str
-    steps: int
+    steps: tuple[str, ...]
+    """What can go wrong, by name; many go by the same one."""
 
     def genesis(self, verifier: Verifier) -> Rules:
         return Rules(NETWORK, self.membership, self.policy, verifier)
@@ -88,42 +72,15 @@ class Made:
 def sign(message: Any, keys: dict[int, int], by: int | None = None) -> Signed[Any]:
     """With the key that its signer holds in this epoch."""
     signer = message.replica if by is None else by
-    return Signed(message, keyring(keys.get(signer, 99)).sign(message))
+    return Signed(message, signature(keys.get(signer, 99), message))
 
 
-def _shuffled(values: Any) -> Any:
-    return tuple(reversed(values))
+@lru_cache(maxsize=2_000)
+def signature(key: int, message: Any) -> bytes:
+    """Remembered: a twisted certificate has most of its messages in common with the right one."""
+    return keyring(key).sign(message)
 
 
-def _first_twice(values: Any) -> Any:
-    return (*values[:1], *values)
-
-
-def _without_first(values: Any) -> Any:
-    return values[1:]
-
-
-def _same(value: Any) -> Callable[[Any], Any]:
-    return lambda _: value
-
-
-def _only(count: int) -> Callable[[Any], Any]:
-    return lambda values: values[:count]
-
-
-def _more(value: Any) -> Any:
-    return value + 1
-
-
-def _less(value: Any) -> Any:
-    return max(value - 1, 0)
-
-
-def _flipped(value: Any) -> Any:
-    return bytes([value[0] ^ 1]) + value[1:]
-
-
-@cache
 def make(seed: int, at: int | None = None) -> Made:  # one story
     """The certificate of a seed; with `at`, one of its steps goes wrong."""
     twist = Twist(seed, at)
@@ -138,6 +95,7 @@ def make(seed: int, at: int | None = None) -> Made:  # one story
         confidence_threshold_bp=draw.choice([0, 7_500, 9_900]),
         vote_numerator=draw.choice([2, 2, 3]),
         vote_denominator=3,
+        number_tolerance_bp=draw.choice([0, 200, 200, 1_000, 10_000]),
         attempts_max=draw.randint(1, 3),
     )
     first = (membership, policy)
@@ -162,9 +120,9 @@ def make(seed: int, at: int | None = None) -> Made:  # one story
         else:
             policy = replace(policy, attempts_max=draw.randint(1, 8), similarity_threshold_bp=8_000)
         membership = Membership(
-            Epoch(twist("epoch number", number, _more, _less)),
+            Epoch(twist("epoch number", number, more, less)),
             SequenceNumber(
-                twist("epoch start", old_start + 64 * draw.randint(1, 3), _same(old_start))
+                twist("epoch start", old_start + 64 * draw.randint(1, 3), same(old_start))
             ),
             tuple(members),
             next_replica,
@@ -174,14 +132,14 @@ def make(seed: int, at: int | None = None) -> Made:  # one story
         signers = sorted(
             draw.sample(old_members.replicas, draw.randint(old_members.quorum, old_members.n))
         )
-        signers = twist("epoch signers", signers, _without_first, _only(old_members.quorum - 1))
+        signers = twist("epoch signers", signers, without_first, only(old_members.quorum - 1))
         checkpoints = []
         for replica in signers:
             checkpoint = Checkpoint(
-                twist("checkpoint network", NETWORK, _flipped),
-                Epoch(twist("checkpoint epoch", old_members.epoch, _more)),
-                SequenceNumber(twist("checkpoint number", membership.start, _more, _less)),
-                Digest(twist("checkpoint state", state, _flipped)),
+                twist("checkpoint network", NETWORK, flipped),
+                Epoch(twist("checkpoint epoch", old_members.epoch, more)),
+                SequenceNumber(twist("checkpoint number", membership.start, more, less)),
+                Digest(twist("checkpoint state", state, flipped)),
                 ReplicaId(twist("checkpoint replica", replica, lambda _: 6, lambda _: 99)),
             )
             checkpoints.append(
@@ -191,8 +149,8 @@ def make(seed: int, at: int | None = None) -> Made:  # one story
             EpochCertificate(
                 membership,
                 policy,
-                twist("rest", rest, _flipped),
-                twist("checkpoints", tuple(checkpoints), _shuffled, _first_twice),
+                twist("rest", rest, flipped),
+                twist("checkpoints", tuple(checkpoints), shuffled, first_twice),
             )
         )
     rules = Rules(NETWORK, membership, policy, keyring(0))
@@ -200,15 +158,17 @@ def make(seed: int, at: int | None = None) -> Made:  # one story
 
     # The question.
     asker = draw.choice(membership.replicas)
+    question = draw_question(twist, policy.number_tolerance_bp)
     request = Request(
-        twist("request network", NETWORK, _flipped),
+        twist("request network", NETWORK, flipped),
         ReplicaId(twist("asker", asker, lambda _: 99)),
         draw.randint(1, 9),
-        Kind.TEXT,
+        question.kind,
         twist("prompt", draw.choice(["Why?", "Où est-ce ? \U0001f600"]), lambda _: " \n\u2003"),
         twist("language", draw.choice(["", "en", "zh-TW"]), lambda _: "é"),
         twist("tokens", draw.randint(1, 64), lambda _: 0, lambda _: 1_025),
         twist("time", 10_000, lambda _: 99, lambda _: 30_001),
+        question.fields,
     )
     asked = sign(request, keys, twist("asker's key", request.replica, lambda _: 99))
     request_id = digest.request_id(request)
@@ -218,13 +178,14 @@ def make(seed: int, at: int | None = None) -> Made:  # one story
     # The answers.
     sealed = sorted(draw.sample(membership.replicas, draw.randint(quorum, n)))
     answering = sorted(draw.sample(sealed, draw.randint(quorum, len(sealed))))
-    answering = twist("answers", answering, _only(quorum - 1), _without_first)
+    answering = twist("answers", answering, only(quorum - 1), without_first)
     words = {}
     openings = {}
     commitments = {}
     for replica in sealed:
         words[replica] = draw.choice(WORDS[: draw.choice([1, 2, 5])])
         silent = draw.random() < 0.1
+        values = draw_values(twist, question)
         said = Answer(
             twist("text", "" if silent else words[replica], lambda t: "" if t else "hm"),
             Finish.ABSTAINED if silent else draw.choice([Finish.STOP, Finish.LENGTH]),
@@ -232,23 +193,24 @@ def make(seed: int, at: int | None = None) -> Made:  # one story
             draw.randint(0, 99),
             draw.randint(0, 9_999),
             "no" if silent else "",
+            twist("values of none", (), same(("1",)), same(("",))) if silent else values,
         )
         opening = AnswerReveal(
             NETWORK, epoch, request_id, attempt, said, draw.randbytes(32), ReplicaId(replica)
         )
-        promised = replace(opening, salt=twist("salt", opening.salt, _flipped))
+        promised = replace(opening, salt=twist("salt", opening.salt, flipped))
         openings[replica] = replace(
             opening,
-            network=twist("reveal network", NETWORK, _flipped),
-            epoch=Epoch(twist("reveal epoch", epoch, _more)),
-            attempt=twist("reveal attempt", attempt, _more),
-            request_id=twist("reveal request", request_id, _flipped),
+            network=twist("reveal network", NETWORK, flipped),
+            epoch=Epoch(twist("reveal epoch", epoch, more)),
+            attempt=twist("reveal attempt", attempt, more),
+            request_id=twist("reveal request", request_id, flipped),
         )
         commitment = AnswerCommitment(
-            twist("commitment network", NETWORK, _flipped),
-            Epoch(twist("commitment epoch", epoch, _more)),
-            twist("commitment request", request_id, _flipped),
-            twist("commitment attempt", attempt, _more),
+            twist("commitment network", NETWORK, flipped),
+            Epoch(twist("commitment epoch", epoch, more)),
+            twist("commitment request", request_id, flipped),
+            twist("commitment attempt", attempt, more),
             commitment_of(promised),
             ReplicaId(replica),
         )
@@ -264,110 +226,101 @@ def make(seed: int, at: int | None = None) -> Made:  # one story
     for position, share in enumerate(shares):
         view += draw.choice([0, 0, 1, 4])
         before = digest.seal_digest(seals[-1].message) if seals else digest.DIGEST_ZERO
-        seal_view = twist("seal view", view, _more, lambda v: max(v - membership.n, 0))
+        seal_view = twist("seal view", view, more, lambda v: max(v - membership.n, 0))
         seal = Seal(
-            twist("seal network", NETWORK, _flipped),
-            Epoch(twist("seal epoch", epoch, _more)),
-            twist("seal request", request_id, _flipped),
-            twist("seal attempt", attempt, _more),
+            twist("seal network", NETWORK, flipped),
+            Epoch(twist("seal epoch", epoch, more)),
+            twist("seal request", request_id, flipped),
+            twist("seal attempt", attempt, more),
             View(seal_view),
-            twist("seal number", position, _more),
-            twist("seal previous", before, _flipped),
+            twist("seal number", position, more),
+            twist("seal previous", before, flipped),
             twist(
                 "seal list",
                 tuple(commitments[replica] for replica in share),
-                _first_twice,
-                _without_first,
+                first_twice,
+                without_first,
                 lambda _: (),
-                _shuffled,
+                shuffled,
             ),
             twist("sealer", membership.primary(View(view)), lambda _: ReplicaId(99)),
         )
         seals.append(sign(seal, keys, twist("seal signer", seal.replica, lambda _: 99)))
-    final_seals = twist("seals", tuple(seals), lambda _: (), _first_twice, _without_first)
+    final_seals = twist("seals", tuple(seals), lambda _: (), first_twice, without_first)
 
     # The matrix and the outcome.
     reveals = tuple(
         sign(openings[r], keys, twist("reveal signer", r, lambda _: 99)) for r in answering
     )
-    reveals = twist("reveal order", reveals, _shuffled, _first_twice)
+    reveals = twist("reveal order", reveals, shuffled, first_twice)
     voting = [r.message.replica for r in reveals if r.message.answer.finish != Finish.ABSTAINED]
+    measured = [] if question.fields else voting
     similarities = tuple(
         draw.choice([8_499, 8_500, 9_100, 9_600] if words.get(a) == words.get(b)
                     else [0, 3_000, 8_499, 8_600])
-        for a, b in combinations(voting, 2)
+        for a, b in combinations(measured, 2)
     )  # fmt: skip
     similarities = twist(
-        "matrix", similarities, _first_twice, _without_first, lambda s: (10_001, *s[1:])
+        "matrix", similarities, lambda s: (*s, 9_000), without_first, lambda s: (10_001, *s[1:])
     )
     contradictions = tuple(
         Contradiction(a, b, "numbers")
-        for a, b in combinations(range(len(voting)), 2)
+        for a, b in combinations(range(len(measured)), 2)
         if draw.random() < 0.1
     )
     contradictions = twist(
         "contradictions",
         contradictions,
-        _first_twice,
-        lambda c: (*c, Contradiction(0, len(voting), "")),
+        first_twice,
+        lambda c: (*c, Contradiction(0, len(measured), "")),
         lambda c: (Contradiction(1, 0, ""), *c),
     )
     weights = tuple(draw.choice([0, 7_500, 10_000, 10_000, 15_000]) for _ in reveals)
-    weights = twist("weights", weights, _first_twice, _without_first)
+    weights = twist("weights", weights, first_twice, without_first)
     item = Item(
         asked, attempt, final_seals, reveals, weights, similarities, contradictions, NO_VOTES
     )
     try:
         outcome = outcome_of(item, n, policy)
+        encode_value(outcome)
     except (ValueError, IndexError, KeyError):  # the twisted shapes have no outcome
         outcome = NO_VOTES
-    outcome = twist(
-        "outcome",
-        outcome,
-        lambda o: replace(o, confidence_bp=o.confidence_bp + 1),
-        lambda o: replace(o, agreement_rate_bp=o.agreement_rate_bp + 1),
-        lambda o: replace(o, distinct_models=o.distinct_models + 1),
-        lambda o: replace(o, clusters=(*o.clusters, ())),
-        lambda o: replace(
-            o, status=Status.AGREED if o.status is not Status.AGREED else Status.NO_AGREEMENT
-        ),
-        lambda o: replace(o, representative=None if o.representative is not None else ReplicaId(0)),
-    )
+    outcome = twist_outcome(twist, outcome)
     item = replace(item, outcome=outcome)
 
     # The batch and its commits.
     digests = [Digest(draw.randbytes(32)) for _ in range(draw.randint(1, 3))]
     index = draw.randrange(len(digests))
     digests[index] = digest.item_digest(item)
-    index = twist("index", index, _more, lambda i: i + 64)
+    index = twist("index", index, more, lambda i: i + 64)
     committed = digest.batch_digest(
         tuple(twist("batch", digests, lambda d: [*d, Digest(bytes(32))]))
     )
     number = twist("slot", membership.start + draw.randint(1, 64), lambda _: membership.start)
     slot_view = View(draw.randint(0, 9))
     signers = sorted(draw.sample(membership.replicas, draw.randint(quorum, n)))
-    signers = twist("committers", signers, _only(quorum - 1), _only(membership.f))
+    signers = twist("committers", signers, only(quorum - 1), only(membership.f))
     commits = []
     for replica in signers:
         commit = Commit(
-            twist("commit network", NETWORK, _flipped),
-            Epoch(twist("commit epoch", epoch, _more)),
-            View(twist("commit view", slot_view, _more)),
-            SequenceNumber(twist("commit number", number, _more)),
-            Digest(twist("commit digest", committed, _flipped)),
+            twist("commit network", NETWORK, flipped),
+            Epoch(twist("commit epoch", epoch, more)),
+            View(twist("commit view", slot_view, more)),
+            SequenceNumber(twist("commit number", number, more)),
+            Digest(twist("commit digest", committed, flipped)),
             ReplicaId(replica),
         )
         signed = sign(commit, keys, twist("commit signer", replica, lambda _: 99))
         commits.append(Signatory(ReplicaId(replica), signed.signature))
     certificate = Certificate(
-        network=twist("network", NETWORK, _flipped),
-        epoch=Epoch(twist("epoch", rules.membership.epoch, _more, _less)),
+        network=twist("network", NETWORK, flipped),
+        epoch=Epoch(twist("epoch", rules.membership.epoch, more, less)),
         view=slot_view,
         sequence_number=SequenceNumber(number),
         index=index,
         entry_digests=tuple(digests),
-        commits=twist("commits", tuple(commits), _shuffled, _first_twice),
+        commits=twist("commits", tuple(commits), shuffled, first_twice),
         item=item,
-        epochs=twist("chain", tuple(chain), _without_first, _first_twice, _shuffled),
+        epochs=twist("chain", tuple(chain), without_first, first_twice, shuffled),
     )
-    return Made(certificate, *first, twist.done, twist.steps)
+    return Made(certificate, *first, twist.done, tuple(twist.steps))

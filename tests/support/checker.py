@@ -2,8 +2,8 @@
 
 It shares no code with the program: what both accept or refuse alike is not one author's slip. It
 knows a network's facts (`check`), and is naive where the program is clever: cliques are found by
-trying all sets, so that it is for small networks only. It knows questions for text, not those for
-labels, numbers and schemas, whose rules `tests/unit/pbft/test_typed_outcome.py` checks.
+trying all sets, so that it is for small networks only. The form of the text stands in
+`checker_form.py`, the rules for labels, numbers and schemas in `checker_typed.py`.
 """
 
 import hashlib
@@ -16,164 +16,30 @@ import cbor2
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-U64 = 2**64 - 1
-
-
-class Wrong(Exception):
-    """The certificate proves nothing."""
-
-
-def demand(condition: bool, why: str) -> None:
-    if not condition:
-        raise Wrong(why)
-
-
-# --- the form of every field -------------------------------------------------------------------
-# A schema is a function from a JSON value to what is encoded in CBOR.
-
-
-def number(value: Any) -> Any:
-    demand(type(value) is int and 0 <= value <= U64, "no unsigned 64-bit integer")
-    return value
-
-
-def data(length: int) -> Any:
-    def check_data(value: Any) -> bytes:
-        demand(type(value) is str and len(value) == 2 * length, "no hexadecimal of that length")
-        demand(all(c in "0123456789abcdef" for c in value), "no lower case hexadecimal")
-        return bytes.fromhex(value)
-
-    return check_data
-
-
-def text(longest: int) -> Any:
-    def check_text(value: Any) -> str:
-        demand(type(value) is str, "no text")
-        try:
-            demand(len(value.encode()) <= longest, "text too long")
-        except UnicodeEncodeError:
-            raise Wrong("no Unicode") from None
-        return value  # type: ignore[no-any-return]
-
-    return check_text
-
-
-def one_of(*words: str) -> Any:
-    def check_word(value: Any) -> str:
-        demand(type(value) is str and value in words, "unknown word")
-        return value  # type: ignore[no-any-return]
-
-    return check_word
-
-
-def listed(schema: Any, longest: int) -> Any:
-    def check_list(value: Any) -> list[Any]:
-        demand(type(value) is list and len(value) <= longest, "no list of that length")
-        return [schema(element) for element in value]
-
-    return check_list
-
-
-def optional(schema: Any) -> Any:
-    return lambda value: None if value is None else schema(value)
-
-
-def record(**fields: Any) -> Any:
-    def check_record(value: Any) -> list[Any]:
-        demand(type(value) is dict and list(value) == list(fields), "other fields")
-        return [schema(value[name]) for name, schema in fields.items()]
-
-    return check_record
-
-
-def signed(schema: Any) -> Any:
-    return record(message=schema, signature=data(64))
-
-
-HASH = data(32)
-REQUEST = record(
-    network=HASH, replica=number, number=number, kind=one_of("text"), prompt=text(16_384),
-    language=text(16), max_tokens=number, timeout_ms=number, fields=listed(number, 0),
-)  # fmt: skip
-COMMITMENT = record(
-    network=HASH, epoch=number, request_id=HASH, attempt=number, commitment=HASH, replica=number
+from tests.support.checker_form import (
+    ANSWER,
+    CERTIFICATE,
+    CHECKPOINT,
+    COMMITMENT,
+    ITEM,
+    MEMBERSHIP,
+    REQUEST,
+    REVEAL,
+    SEAL,
+    Wrong,
+    demand,
+    policy_schema,
+    written,
 )
-SEAL = record(
-    network=HASH, epoch=number, request_id=HASH, attempt=number, view=number, number=number,
-    previous=HASH, commitments=listed(signed(COMMITMENT), 128), replica=number,
-)  # fmt: skip
-ANSWER = record(
-    text=text(16_384), finish=one_of("stop", "length", "abstained"), model=text(128),
-    output_tokens=number, elapsed_ms=number, note=text(128), values=listed(number, 0),
-)  # fmt: skip
-REVEAL = record(
-    network=HASH, epoch=number, request_id=HASH, attempt=number, answer=ANSWER, salt=HASH,
-    replica=number,
-)  # fmt: skip
-OUTCOME = record(
-    status=one_of("agreed", "agreed_low_confidence", "no_agreement"),
-    representative=optional(number), clusters=listed(listed(number, 128), 128),
-    agreement_rate_bp=number, confidence_bp=number, distinct_models=number,
-    fields=listed(number, 0),
-)  # fmt: skip
-PAIRS = 128 * 127 // 2
-ITEM = record(
-    request=signed(REQUEST), attempt=number, seals=listed(signed(SEAL), 16),
-    reveals=listed(signed(REVEAL), 128), weights=listed(number, 128),
-    similarities_bp=listed(number, PAIRS),
-    contradictions=listed(record(first=number, second=number, reason=text(256)), PAIRS),
-    outcome=OUTCOME,
-)  # fmt: skip
-CHECKPOINT = record(network=HASH, epoch=number, sequence_number=number, state=HASH, replica=number)
-MEMBERSHIP = record(
-    epoch=number, start=number,
-    members=listed(record(replica=number, name=text(128), public_key=HASH,
-                          addresses=listed(text(256), 16)), 128),
-    next_replica=number,
-)  # fmt: skip
-RANGES = {
-    "similarity_threshold_bp": (1, 10_000),
-    "similarity_tolerance_bp": (0, 10_000),
-    "vote_numerator": (1, 1_000),
-    "vote_denominator": (1, 1_000),
-    "confidence_threshold_bp": (0, 10_000),
-    "number_tolerance_bp": (0, 10_000),
-    "seal_grace_ms": (0, 60_000),
-    "reveal_grace_ms": (0, 60_000),
-    "view_timeout_ms": (100, 60_000),
-    "rotation_slots": (64, 2**32),
-    "inference_timeout_ms": (100, 600_000),
-    "prompt_bytes_max": (1, 16_384),
-    "answer_bytes_max": (1, 16_384),
-    "tokens_max": (1, 32_768),
-    "requests_in_flight_max": (1, 4_096),
-    "temperature_milli": (0, 2_000),
-    "attempts_max": (1, 8),
-}
-_POLICY = record(**dict.fromkeys(RANGES, number))
-
-
-def policy_schema(value: Any) -> list[Any]:
-    plain: list[Any] = _POLICY(value)
-    for name, (low, high) in RANGES.items():
-        demand(low <= value[name] <= high, "a policy out of range")
-    demand(value["rotation_slots"] % 64 == 0, "a policy out of range")
-    numerator, denominator = value["vote_numerator"], value["vote_denominator"]
-    demand(numerator <= denominator < 2 * numerator, "a policy out of range")
-    return plain
-
-
-EPOCH = record(
-    membership=MEMBERSHIP, policy=policy_schema, rest=HASH,
-    checkpoints=listed(signed(CHECKPOINT), 128),
-)  # fmt: skip
-CERTIFICATE = record(
-    format=one_of("qnode certificate 2"), network=HASH, epoch=number, view=number,
-    sequence_number=number, index=number, entry_digests=listed(HASH, 64),
-    commits=listed(record(replica=number, signature=data(64)), 128), item=ITEM,
-    epochs=listed(EPOCH, 4_096),
-)  # fmt: skip
-
+from tests.support.checker_typed import (
+    Vote,
+    check_fields,
+    check_values,
+    confidence,
+    is_blank,
+    total,
+    typed_outcome,
+)
 
 # --- digests and signatures --------------------------------------------------------------------
 
@@ -269,10 +135,11 @@ def check_request(signed_: Any, epoch: Epoch) -> str:
     epoch.demand_signed("request", signed_)
     asked, policy = signed_["message"], epoch.policy
     demand(asked["language"].isascii(), "a language that is none")
-    demand(bool(asked["prompt"].strip()), "an empty question")
+    demand(not is_blank(asked["prompt"]), "an empty question")
     demand(len(asked["prompt"].encode()) <= policy["prompt_bytes_max"], "a question too long")
     demand(1 <= asked["max_tokens"] <= policy["tokens_max"], "too many tokens")
     demand(100 <= asked["timeout_ms"] <= policy["inference_timeout_ms"], "too much time")
+    check_fields(asked)
     return digest("request", body_of("request", asked)).hex()
 
 
@@ -323,8 +190,7 @@ def check_reveals(item: Any, request_id: str, sealed: dict[int, Any], epoch: Epo
         demand(opened == promised["commitment"], "not the promised answer")
         said = reveal["answer"]
         demand(len(said["text"].encode()) <= epoch.policy["answer_bytes_max"], "a long answer")
-        silent = said["finish"] == "abstained"
-        demand(silent == (not said["text"].strip()), "an answer without words")
+        check_values(item["request"]["message"], said)
         epoch.demand_signed("reveal", signed_)
 
 
@@ -344,17 +210,26 @@ def outcome_of(item: Any, sealed: int, epoch: Epoch) -> dict[str, Any]:
     votes, silent_weight = [], 0
     for signed_, weight in zip(item["reveals"], item["weights"], strict=True):
         reveal = signed_["message"]
-        if reveal["answer"]["finish"] == "abstained":
+        said = reveal["answer"]
+        if said["finish"] == "abstained":
             silent_weight += weight
         else:
-            said = digest("answer", cbor2.dumps(ANSWER(reveal["answer"])))
-            votes.append((reveal["replica"], weight, said, reveal["answer"]["model"]))
+            known = digest("answer", cbor2.dumps(ANSWER(said)))
+            votes.append(Vote(reveal["replica"], weight, known, said["model"], said["values"]))
     positive = [weight for weight in item["weights"] if weight > 0]
     silent_weight += (sealed - len(item["reveals"])) * (min(positive) if positive else 0)
+    fields = item["request"]["message"]["fields"]
+    if fields:
+        return typed_outcome(fields, votes, silent_weight, epoch.f, policy)
     if not votes:
         return {"status": "no_agreement", "representative": None, "clusters": [],
                 "agreement_rate_bp": 0, "confidence_bp": 0, "distinct_models": 0,
                 "fields": []}  # fmt: skip
+    return text_outcome(item, votes, silent_weight, epoch)
+
+
+def text_outcome(item: Any, votes: list[Vote], silent_weight: int, epoch: Epoch) -> dict[str, Any]:
+    policy = epoch.policy
     all_pairs = combinations(range(len(votes)), 2)
     similar = dict(zip(all_pairs, item["similarities_bp"], strict=True))
     refuted = {(c["first"], c["second"]) for c in item["contradictions"]}
@@ -367,10 +242,10 @@ def outcome_of(item: Any, sealed: int, epoch: Epoch) -> dict[str, Any]:
 
     def rank(group: tuple[int, ...]) -> Any:
         return (
-            -sum(votes[i][1] for i in group),
+            -total([votes[i] for i in group]),
             -len(group),
             -sum(similar[pair] for pair in combinations(group, 2)),
-            sorted(votes[i][2] for i in group),
+            sorted(votes[i].digest for i in group),
             group,
         )
 
@@ -387,10 +262,10 @@ def outcome_of(item: Any, sealed: int, epoch: Epoch) -> dict[str, Any]:
     best = clusters[0]
     pairs = list(combinations(best, 2))
     cohesion = sum(similar[pair] for pair in pairs) // len(pairs) if pairs else 10_000
-    weight_best = sum(votes[i][1] for i in best)
-    weight_all = sum(vote[1] for vote in votes)
+    weight_best = total([votes[i] for i in best])
+    weight_all = total(votes)
     share = weight_best * 10_000 // max(weight_all + silent_weight, 1)
-    confidence = cohesion * (10_000**2 - (10_000 - share) ** 2) // 10_000**2
+    sure = confidence(share, cohesion)
     agreed = (
         len(best) >= epoch.f + 1
         and weight_best > 0
@@ -398,28 +273,28 @@ def outcome_of(item: Any, sealed: int, epoch: Epoch) -> dict[str, Any]:
     )
     status = "no_agreement"
     if agreed:
-        confident = confidence >= policy["confidence_threshold_bp"]
+        confident = sure >= policy["confidence_threshold_bp"]
         status = "agreed" if confident else "agreed_low_confidence"
 
     outside = [j for j in range(len(votes)) if j not in best]
     objectors = [
         j
         for j in outside
-        if 2 * sum(votes[i][1] for i in best if together(tuple(sorted((i, j))))) > weight_best
+        if 2 * sum(votes[i].weight for i in best if together(tuple(sorted((i, j))))) > weight_best
     ]
 
     def distance(i: int) -> Any:
-        near = sum(votes[j][1] * similar[min(i, j), max(i, j)] for j in best if j != i)
-        objections = sum(votes[j][1] for j in objectors if (min(i, j), max(i, j)) in refuted)
-        return (objections, -near, votes[i][2], i)
+        near = sum(votes[j].weight * similar[min(i, j), max(i, j)] for j in best if j != i)
+        objections = sum(votes[j].weight for j in objectors if (min(i, j), max(i, j)) in refuted)
+        return (objections, -near, votes[i].digest, i)
 
     return {
         "status": status,
-        "representative": votes[min(best, key=distance)][0] if agreed else None,
-        "clusters": [[votes[i][0] for i in cluster] for cluster in clusters],
+        "representative": votes[min(best, key=distance)].replica if agreed else None,
+        "clusters": [[votes[i].replica for i in cluster] for cluster in clusters],
         "agreement_rate_bp": weight_best * 10_000 // max(weight_all, 1),
-        "confidence_bp": confidence,
-        "distinct_models": len({votes[i][3] for i in best}),
+        "confidence_bp": sure,
+        "distinct_models": len({votes[i].model for i in best}),
         "fields": [],
     }
 
@@ -439,8 +314,7 @@ def check(document_text: str, facts: dict[str, Any]) -> dict[str, Any]:
     except (ValueError, RecursionError):
         raise Wrong("no JSON") from None
     CERTIFICATE(document)
-    again = json.dumps(document, ensure_ascii=False, indent=1) + "\n"
-    demand(again == document_text, "not in canonical form")
+    demand(written(document) + "\n" == document_text, "not in canonical form")
     demand(document["network"] == facts["network"], "of another network")
     epoch = Epoch(facts["network"], 0, 0, dict(enumerate(facts["keys"])), facts["policy"])
     for proof in document["epochs"]:
@@ -465,7 +339,7 @@ def check(document_text: str, facts: dict[str, Any]) -> dict[str, Any]:
     sealed = check_seals(item, request_id, epoch)
     check_reveals(item, request_id, sealed, epoch)
     voting = [r for r in item["reveals"] if r["message"]["answer"]["finish"] != "abstained"]
-    check_matrix(item, len(voting))
+    check_matrix(item, 0 if item["request"]["message"]["fields"] else len(voting))
     expected = outcome_of(item, len(sealed), epoch)
     demand(item["outcome"] == expected, "another outcome")
     return expected

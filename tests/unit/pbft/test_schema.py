@@ -1,15 +1,18 @@
 """Reading bounds back from annotations."""
 
-from dataclasses import dataclass
-from typing import Annotated, Any
+from dataclasses import dataclass, is_dataclass
+from types import UnionType
+from typing import Annotated, Any, Union, get_origin
 
 import pytest
 
+from pbft import messages, records
 from pbft.messages import Finish, Item, Prepare, Proposal, Request, Signed
 from pbft.schema import (
     AtMost,
     Exactly,
     Hash,
+    alternatives,
     element_type,
     field_types,
     is_enumeration,
@@ -82,3 +85,17 @@ def _unbounded(annotation: Any, path: str = "") -> list[str]:
         for name, hint in field_types(bare) or ():
             found += _unbounded(hint, f"{path}.{name}".lstrip("."))
     return found
+
+
+def test_the_same_alternatives_stand_in_the_same_order_everywhere() -> None:
+    """`A | B` equals `B | A`, and what is read from one is remembered for both: on the wire they
+    would have each other's numbers."""
+    written: list[Any] = [*vars(messages).values(), *vars(records).values()]
+    hints = [found for found in written if get_origin(found) in (Union, UnionType)]
+    for found in written:
+        if is_dataclass(found) and found is not Signed:
+            hints += [unwrap(hint)[0] for _, hint in field_types(found) or ()]
+    unions: dict[Any, tuple[Any, ...]] = {}
+    for options in filter(None, map(alternatives, hints)):
+        assert unions.setdefault(frozenset(options), options) == options
+    assert len(unions) > 3
