@@ -161,6 +161,8 @@ def interrupted(node: RealNode, command: str, delay_s: float, signals: int = 1) 
         stderr=subprocess.STDOUT,
         text=True,
         start_new_session=True,
+        # Whoever runs the tests in the background may ignore it, and children inherit that.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     ) as process:
         time.sleep(delay_s)
         try:
