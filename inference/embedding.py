@@ -16,7 +16,6 @@ from inference.catalog import (
     existing_directory,
     parse_model_name,
 )
-from inference.errors import ModelUnavailable
 from inference.packaged import packaged_embedder
 from inference.quiet import quiet_libraries
 
@@ -111,28 +110,19 @@ def load_embedder(settings: EmbedderSettings, progress: Progress | None = None) 
     """Load an embedding model, in float32; raise ModelUnavailable with the next step."""
     tell = progress or (lambda _line: None)
     with quiet_libraries():
-        from safetensors import SafetensorError
         from sentence_transformers import SentenceTransformer
 
-        from inference.backends.loading import choose_device
+        from inference.backends.sentences import load_sentences_model
 
-        device = choose_device(settings.device)
-        directory = _directory(settings.model, tell)
-        tell(f"loading {settings.model} on {device}")
-        try:
-            encoder = SentenceTransformer(
-                str(directory),
-                device=str(device),
-                local_files_only=True,
-                trust_remote_code=False,
-                model_kwargs={"use_safetensors": True, "dtype": "float32"},
-            )
-        except (OSError, ValueError, KeyError, ImportError, RuntimeError, SafetensorError) as error:
-            reason = str(error).strip().partition("\n")[0] or type(error).__name__
-            raise ModelUnavailable(
-                f"The embedding model {settings.model} in {directory} could not be loaded "
-                f"({reason}); name one made for sentence-transformers."
-            ) from error
+        encoder = load_sentences_model(
+            SentenceTransformer,
+            "embedding",
+            settings.model,
+            _directory(settings.model, tell),
+            settings.device,
+            tell,
+            wanted="one made for sentence-transformers",
+        )
     if settings.threads is not None:
         import torch
 

@@ -101,28 +101,19 @@ def load_entailment(
     """Load a cross-encoder in float32; raise ModelUnavailable with the next step."""
     tell = progress or (lambda _line: None)
     with quiet_libraries():
-        from safetensors import SafetensorError
         from sentence_transformers import CrossEncoder
 
-        from inference.backends.loading import choose_device
+        from inference.backends.sentences import load_sentences_model
 
-        device = choose_device(settings.device)
-        directory = _directory(settings.model, tell)
-        tell(f"loading {settings.model} on {device}")
-        try:
-            encoder = CrossEncoder(
-                str(directory),
-                device=str(device),
-                local_files_only=True,
-                trust_remote_code=False,
-                model_kwargs={"use_safetensors": True, "dtype": "float32"},
-            )
-        except (OSError, ValueError, KeyError, ImportError, RuntimeError, SafetensorError) as error:
-            reason = str(error).strip().partition("\n")[0] or type(error).__name__
-            raise ModelUnavailable(
-                f"The entailment model {settings.model} in {directory} could not be loaded "
-                f"({reason}); name a cross-encoder for natural language inference."
-            ) from error
+        encoder = load_sentences_model(
+            CrossEncoder,
+            "entailment",
+            settings.model,
+            _directory(settings.model, tell),
+            settings.device,
+            tell,
+            wanted="a cross-encoder for natural language inference",
+        )
     return EntailmentModel(encoder, settings)
 
 

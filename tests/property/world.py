@@ -32,9 +32,10 @@ from pbft.records import AnswerDrawn, Decided, Forgot, Record, RequestAccepted
 from pbft.replica import Replica
 from pbft.state import State
 from pbft.types import Digest, ReplicaId, RequestId
+from simulator.statements import topic_of
 from tests.support.cluster import NETWORK, answer, same_first_word
 from tests.support.keyring import QuickKeyring, quick_membership
-from tests.support.statements import question_of, statements
+from tests.support.statements import statements
 
 N = 4
 JOINER = 4
@@ -316,7 +317,7 @@ class World:
     def _check_said(self, me: ReplicaId, message: WireMessage) -> None:
         """What others said may be passed on; what it says itself, it says once."""
         for said in statements([message]):
-            question = question_of(said)
+            question = topic_of(said)
             if question is not None and said.replica == me:
                 first = self.said.setdefault(question, said)
                 assert first == said, f"an honest equivocation: {first} and {said}"
