@@ -79,7 +79,7 @@ class Checkpoints:
         if own is None:
             return
         equal = [votes[r] for r in sorted(votes) if votes[r].message.state == own.message.state]
-        if len(equal) >= self._context.members.quorum:
+        if len(equal) >= self._context.quorum:
             self._stabilise(tuple(equal))
 
     def _stabilise(self, proof: tuple[Signed[Checkpoint], ...]) -> None:

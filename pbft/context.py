@@ -13,7 +13,7 @@ from pbft.membership import Membership
 from pbft.messages import Evidence, Signed, SignedMessage, WireMessage
 from pbft.policy import Policy
 from pbft.state import State, first_state
-from pbft.types import U64_MAX, Epoch, ReplicaId, SequenceNumber, View
+from pbft.types import U64_MAX, ReplicaId, SequenceNumber, View
 
 M = TypeVar("M", bound=SignedMessage)
 
@@ -43,12 +43,12 @@ class Context:
         self, configuration: Configuration, keyring: Keyring, state: State | None = None
     ) -> None:
         self.configuration = configuration
+        self.network = configuration.network
         self._keyring = keyring
         self._effects: list[Effect] = []
         self._found: list[Evidence] = []
-        self.take_state(state or first_state(configuration.membership, configuration.policy))
 
-        # Where this replica stands; written by `view_change`, `epochs` and `replica` alone.
+        # Where this replica stands; `view_change`, `epochs` and `replica` alone move it.
         self.view = View(0)
         self.active = True
         """Whether the view was entered; between two views nobody leads or votes."""
@@ -60,62 +60,56 @@ class Context:
         """Members to whom there is no connection."""
         self.taken_over = SequenceNumber(0)
         """The last slot that the current view took over from earlier ones."""
+        self.take_state(state or first_state(configuration.membership, configuration.policy))
         self.view_timeout_ms = int(self.policy.view_timeout_ms)
         """Patience with the primary, in this view."""
+
+    # What every message asks for is computed when the state or the view changes, not when asked.
 
     def take_state(self, state: State) -> None:
         """A slot was applied."""
         self.state = state
+        self.applied = state.applied
+        self.policy = state.policy
+        self.members = state.membership
+        self.epoch = state.membership.epoch
+        self.quorum = state.membership.quorum
+        self.interval_end = state.interval_end
         self._weights = {standing.replica: standing.weight for standing in state.standings}
         own = state.membership.replica_of(self.configuration.public_key)
         self.me = NOBODY if own is None else own
         self.rules = state.rules(self.network, self._keyring)
+        self._place()
 
-    @property
-    def network(self) -> bytes:
-        return self.configuration.network
+    def enter(self, view: View) -> None:
+        """Votes count in this view from now on."""
+        self.view, self.active = view, True
+        self._place()
 
-    @property
-    def epoch(self) -> Epoch:
-        return self.state.membership.epoch
+    def leave_for(self, view: View) -> None:
+        """Nobody leads until the view is entered."""
+        self.view, self.active = view, False
+        self._place()
 
-    @property
-    def members(self) -> Membership:
-        return self.state.membership
-
-    @property
-    def policy(self) -> Policy:
-        return self.state.policy
-
-    @property
-    def applied(self) -> SequenceNumber:
-        return self.state.applied
-
-    @property
-    def primary(self) -> ReplicaId:
-        return self.members.primary(self.view)
-
-    @property
-    def forgetful(self) -> bool:
+    def forget(self, salt: bytes) -> None:
         """This replica does not know what it signed in this epoch, and signs nothing more in it but
         the wish for another."""
-        return self.forgotten is not None
+        self.forgotten = salt
+        self._place()
 
     def remember(self) -> None:
         """An epoch that began through our own renewal ends what we forgot before."""
         standing = self.state.standing(self.me)
         if standing is not None and standing.renewal == self.forgotten:
             self.forgotten = None
+            self._place()
 
-    @property
-    def takes_part(self) -> bool:
+    def _place(self) -> None:
+        self.primary = self.members.primary(self.view)
+        self.takes_part = self.me != NOBODY and self.forgotten is None
         """Whether this replica may sign anything about answers and slots."""
-        return self.me != NOBODY and not self.forgetful
-
-    @property
-    def leads(self) -> bool:
+        self.leads = self.active and self.primary == self.me and self.takes_part
         """Whether this replica is the primary of a view that was entered."""
-        return self.active and self.primary == self.me and self.takes_part
 
     def rules_for(self, membership: Membership, policy: Policy) -> Rules:
         """Of another epoch."""

@@ -4,7 +4,7 @@ checkpoint that is not reached yet. They wait, within a bound for each peer, unt
 
 from collections import deque
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final
 
 from pbft.codec import encode
 from pbft.context import Context
@@ -15,6 +15,7 @@ from pbft.messages import (
     Commit,
     Endorsement,
     Prepare,
+    PrePrepare,
     Proposal,
     Request,
     Seal,
@@ -22,7 +23,7 @@ from pbft.messages import (
     SlotVote,
     WireMessage,
 )
-from pbft.types import Epoch, ReplicaId, View
+from pbft.types import ReplicaId
 
 BYTES_MAX: Final = 16 * 1024 * 1024
 """For each peer. Four proposals of the greatest size; of the usual ones, more than a primary keeps
@@ -40,10 +41,25 @@ class Early:
         self._read = read
         self._waiting: dict[ReplicaId, deque[tuple[int, WireMessage]]] = {}
         self._sizes: dict[ReplicaId, int] = {}
+        self._tests: dict[type, Callable[[Any], bool]] = {
+            Request: lambda _: self._is_request_early(),
+            AnswerCommitment: lambda inner: inner.epoch > context.epoch,
+            AnswerReveal: lambda inner: inner.epoch > context.epoch,
+            Endorsement: lambda inner: inner.epoch > context.epoch,
+            Seal: self._is_seal_early,
+            PrePrepare: self._is_vote_early,
+            Prepare: self._is_vote_early,
+            Commit: self._is_vote_early,
+        }
 
     def keep(self, source: ReplicaId, message: WireMessage) -> bool:
         """Whether the message is too early, and now waits."""
-        if not self._is_early(message):
+        if isinstance(message, Proposal):
+            inner: object = message.pre_prepare.message
+        else:
+            inner = message.message if isinstance(message, Signed) else message
+        is_early = self._tests.get(type(inner))
+        if is_early is None or not is_early(inner):
             return False
         waiting = self._waiting.setdefault(source, deque())
         size = len(encode(message))
@@ -54,37 +70,26 @@ class Early:
         self._sizes[source] = self._sizes.get(source, 0) + size
         return True
 
-    def _is_early(self, message: WireMessage) -> bool:
-        context = self._context
-        match message:
-            case Signed(message=Request()):
-                # Not yet a member, or its ledger was lost: it may have been answered long ago.
-                return not context.takes_part or context.applied < self._log.low_watermark
-            case Signed(message=AnswerCommitment() | AnswerReveal() | Endorsement() as inner):
-                return inner.epoch > context.epoch
-            case Signed(message=Seal() as inner):
-                return self._is_ahead(inner.epoch, inner.view)
-            case Signed(message=Prepare() | Commit() as inner):
-                return self._is_vote_ahead(inner)
-            case Proposal(pre_prepare=Signed(message=inner)):
-                return self._is_vote_ahead(inner)
-            case _:
-                return False
+    def _is_request_early(self) -> bool:
+        """Not yet a member, or its ledger was lost: it may have been answered long ago."""
+        return not self._context.takes_part or self._context.applied < self._log.low_watermark
 
-    def _is_ahead(self, epoch: Epoch, view: View) -> bool:
+    def _is_seal_early(self, seal: Seal) -> bool:
         context = self._context
-        if epoch != context.epoch:
-            return epoch > context.epoch
-        return view > context.view or (view == context.view and not context.active)
+        if seal.epoch != context.epoch:
+            return seal.epoch > context.epoch
+        return seal.view > context.view or (seal.view == context.view and not context.active)
 
-    def _is_vote_ahead(self, vote: SlotVote) -> bool:
+    def _is_vote_early(self, vote: SlotVote) -> bool:
         """Also for a slot of the next interval, whose members are not known yet, unless it was
         taken over with the view: then a quorum has known them."""
         context = self._context
-        return self._is_ahead(vote.epoch, vote.view) or (
-            vote.epoch == context.epoch
-            and vote.view == context.view
-            and vote.sequence_number > max(context.state.interval_end, context.taken_over)
+        if vote.epoch != context.epoch:
+            return vote.epoch > context.epoch
+        if vote.view != context.view:
+            return vote.view > context.view
+        return not context.active or (
+            vote.sequence_number > max(context.interval_end, context.taken_over)
             and self._log.in_window(vote.sequence_number)
         )
 

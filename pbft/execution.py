@@ -248,7 +248,7 @@ class Execution:
             return
         number = slot.sequence_number
         context = self._context
-        if not context.applied < number <= context.state.interval_end or number in self._pending:
+        if not context.applied < number <= context.interval_end or number in self._pending:
             return
         context.emit(Persist(Decided(slot)))
         self._normal_case.restore_decided(slot)

@@ -81,6 +81,8 @@ class MessageLog:
 
     def __init__(self) -> None:
         self._slots: dict[SequenceNumber, Slot] = {}
+        self._last = SequenceNumber(0)
+        """The greatest number of a slot, or greater."""
         self.low_watermark = SequenceNumber(0)
 
     @property
@@ -92,7 +94,11 @@ class MessageLog:
 
     def slot(self, sequence_number: SequenceNumber) -> Slot:
         """The slot, made when first needed. The caller has checked the watermarks."""
-        return self._slots.setdefault(sequence_number, Slot(sequence_number))
+        slot = self._slots.get(sequence_number)
+        if slot is None:
+            slot = self._slots[sequence_number] = Slot(sequence_number)
+            self._last = max(self._last, sequence_number)
+        return slot
 
     def get(self, sequence_number: SequenceNumber) -> Slot | None:
         return self._slots.get(sequence_number)
@@ -112,7 +118,8 @@ class MessageLog:
 
     def above(self, sequence_number: SequenceNumber) -> list[Slot]:
         """Slots with greater numbers, in order."""
-        return [self._slots[s] for s in sorted(self._slots) if s > sequence_number]
+        numbers = map(SequenceNumber, range(sequence_number + 1, self._last + 1))
+        return [self._slots[s] for s in numbers if s in self._slots]
 
     def begin_epoch(self, low_watermark: SequenceNumber) -> None:
         """What was proposed in the old epoch is worth nothing in the new one."""

@@ -34,7 +34,7 @@ class Measurements:
     def of(
         self,
         request: Request,
-        reveals: list[Signed[AnswerReveal]],
+        reveals: tuple[Signed[AnswerReveal], ...],
         request_id: RequestId,
         attempt: int,
     ) -> Comparison | None:
@@ -56,7 +56,7 @@ class Measurements:
     def of_item(self, item: Item) -> Comparison | None:
         request = item.request.message
         request_id = digest.request_id(request)
-        return self.of(request, list(item.reveals), request_id, item.attempt)
+        return self.of(request, item.reveals, request_id, item.attempt)
 
     def take(self, event: AnswersCompared) -> None:
         known = self._known.get(event.request_id, {})

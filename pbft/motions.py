@@ -196,9 +196,14 @@ class Motions:
 
     # --- for the primary -----------------------------------------------------------------------
 
+    @property
+    def any(self) -> bool:
+        """Whether anything is known that could ever be proposed."""
+        return bool(self._endorsements or self._evidence)
+
     def ready(self) -> list[Entry]:
         """What could be proposed now, and is in no slot yet."""
-        if not self._endorsements and not self._evidence:
+        if not self.any:
             return []
         in_slots = self._judging.subjects_in_slots()
         motions: list[Entry] = [*self._ripe_changes(), *self._accusations()]
@@ -226,6 +231,8 @@ class Motions:
     def watch(self) -> None:
         """After every step: a clock runs while the primary could do something."""
         context = self._context
+        if not (self._armed or self.any or context.state.pending):
+            return
         due = (
             context.active
             and context.takes_part

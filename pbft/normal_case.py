@@ -210,7 +210,7 @@ class NormalCase:
         """Does the next thing that the slot's contents allow."""
         if slot.batch is None or self._context.recovering or not self._context.takes_part:
             return
-        quorum = self._context.members.quorum
+        quorum = self._context.quorum
         if not slot.prepared and len(slot.prepares_for(slot.digest)) >= quorum - 1:
             self._commit(slot)
         if slot.decided is not None:

@@ -146,7 +146,7 @@ class Observation:
         if held == signed:
             return
         commitment = round_.commitments.get(message.replica)
-        sealed = sealed_commitments(round_.seals).get(message.replica)
+        sealed = round_.sealed.get(message.replica)
         if not self._context.is_genuine(signed):
             self._context.refuse(source, "signature")
         elif commitment is None:
@@ -161,7 +161,7 @@ class Observation:
             self._advance(round_)
 
     def _add_reveal(self, round_: Round, signed: Signed[AnswerReveal]) -> None:
-        round_.reveals[signed.message.replica] = signed
+        round_.add_reveal(signed)
         self._context.emit(Progress(round_.request_id, Stage.REVEALED, signed.message.replica))
 
     def on_reveal_grace(self, timer: RevealGrace) -> None:
@@ -187,32 +187,36 @@ class Observation:
                 self._advance_to_seal(round_)
             return
         revealed = round_.revealed()
-        complete = len(revealed) == len(sealed_commitments(round_.seals))
+        complete = len(revealed) == len(round_.sealed)
         if complete:
             # Backups measure now, so that they can judge the proposal as soon as it comes.
             self._compare(round_, revealed)
         if not self._leads(round_):
             return
-        if complete or (round_.grace_over and len(revealed) >= self._context.members.quorum):
+        if complete or (round_.grace_over and len(revealed) >= self._context.quorum):
             self._hand_on(round_, revealed)
-        elif round_.grace_over and len(round_.seals) < SEALS_MAX:
-            late = round_.commitments.keys() - sealed_commitments(round_.seals).keys()
-            if late:
-                self.seals.make(round_)
-                self._advance(round_)
+        elif (
+            round_.grace_over
+            and len(round_.seals) < SEALS_MAX
+            and round_.commitments.keys() - round_.sealed.keys()
+        ):
+            self.seals.make(round_)
+            self._advance(round_)
 
     def _advance_to_seal(self, round_: Round) -> None:
-        members = self._context.members
-        if len(round_.commitments) < members.quorum:
+        context = self._context
+        if len(round_.commitments) < context.quorum:
             return
-        if all(r in round_.commitments or r in self._context.away for r in members.replicas):
+        if all(r in round_.commitments or r in context.away for r in context.members.replicas):
             self.seals.make(round_)
             self._advance(round_)
         elif not round_.grace_armed:
             round_.grace_armed = True
-            self._context.emit(ArmTimer(SealGrace(*round_.key), self._context.policy.seal_grace_ms))
+            context.emit(ArmTimer(SealGrace(*round_.key), context.policy.seal_grace_ms))
 
-    def _compare(self, round_: Round, revealed: list[Signed[AnswerReveal]]) -> Comparison | None:
+    def _compare(
+        self, round_: Round, revealed: tuple[Signed[AnswerReveal], ...]
+    ) -> Comparison | None:
         """Own measurement of these answers; None if it has yet to come."""
         if round_.asked is None:
             return None
@@ -223,7 +227,7 @@ class Observation:
         if round_ is not None:
             self._advance(round_)
 
-    def _hand_on(self, round_: Round, revealed: list[Signed[AnswerReveal]]) -> None:
+    def _hand_on(self, round_: Round, revealed: tuple[Signed[AnswerReveal], ...]) -> None:
         comparison = self._compare(round_, revealed)
         if comparison is None or round_.request is None:
             return
@@ -234,7 +238,7 @@ class Observation:
                 request=round_.request,
                 attempt=round_.attempt,
                 seals=round_.seals,
-                reveals=tuple(revealed),
+                reveals=revealed,
                 weights=(),
                 similarities_bp=comparison.similarities_bp,
                 contradictions=comparison.contradictions,
@@ -360,13 +364,13 @@ class Observation:
         # The seal may have come before its request, and again if the round was given up since.
         round_ = self._rounds.open((message.request_id, message.attempt), message.replica)
         if message.number == len(round_.seals):
-            round_.seals += (seal,)
+            round_.add_seal(seal)
             for commitment in message.commitments:
                 round_.commitments.setdefault(commitment.message.replica, commitment)
             me = self._context.me
             named = me in sealed_commitments((seal,))
             if named and round_.drawn is not None and self._context.takes_part:
-                round_.reveals[me] = own_reveal(self._context, round_.drawn)
+                round_.add_reveal(own_reveal(self._context, round_.drawn))
 
     def resume(self) -> None:
         """Recovery is over: ask the model where no answer was logged, and start the clocks."""

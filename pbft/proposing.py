@@ -64,12 +64,20 @@ class Proposing:
         self._waiting += self._observation.take_ready()
         if not self._context.leads or self._context.recovering:
             return
-        while self._may_propose():
+        while self._has_any() and self._may_propose():
             self._drop_unwanted()
             batch = self._next_batch()
-            if not batch and not self._judging.ends_epoch(self._next_number()):
+            if not batch and not self._closes():
                 return
             self._propose(batch)
+
+    def _has_any(self) -> bool:
+        """Whether there may be something to propose. Asked after every step."""
+        return bool(self._waiting) or self._motions.any or self._closes()
+
+    def _closes(self) -> bool:
+        """Whether slots up to the checkpoint are wanted even if they are empty."""
+        return self._judging.ends_epoch(self._next_number())
 
     def _drop_unwanted(self) -> None:
         """Items that honest backups would refuse: an asker gets one decision per number."""
@@ -91,7 +99,8 @@ class Proposing:
         """As much as fits into one frame, at least one entry if there is any."""
         size = 0
         batch: list[Entry] = []
-        for entry in self._candidates():
+        for candidate in self._candidates():
+            entry = self._weighed(candidate) if isinstance(candidate, Item) else candidate
             size += len(encode_value(entry))
             if batch and size > BATCH_BYTES_MAX:
                 break
@@ -99,10 +108,10 @@ class Proposing:
         # The waiting items come last among the candidates, in their order.
         taken = sum(1 for entry in batch if isinstance(entry, Item))
         self._waiting = self._waiting[taken:]
-        return tuple(self._weighed(entry) if isinstance(entry, Item) else entry for entry in batch)
+        return tuple(batch)
 
     def _candidates(self) -> list[Entry]:
-        closing = self._judging.ends_epoch(self._next_number())
+        closing = self._closes()
         motions = [
             entry
             for entry in self._motions.ready()
@@ -118,14 +127,15 @@ class Proposing:
         )
 
     def _may_propose(self) -> bool:
-        open_slots = [s for s in self._log if s.pre_prepare and not s.decided]
+        unapplied = self._log.above(self._context.applied)
+        open_slots = [slot for slot in unapplied if slot.pre_prepare and not slot.decided]
         number = self._next_number()
         return (
             # What was taken over from earlier views may hold the same requests.
             all(slot.batch is not None for slot in open_slots)
             and len(open_slots) < PROPOSALS_OPEN_MAX
             and self._log.in_window(number)
-            and number <= self._context.state.interval_end
+            and number <= self._context.interval_end
         )
 
     def _next_number(self) -> SequenceNumber:

@@ -194,10 +194,10 @@ class Replica:
         self._restorers = self._make_restorers()
         for record in records:
             self._restore(record)
-        if self._latest > context.epoch and not context.forgetful:
+        if self._latest > context.epoch and context.forgotten is None:
             # The ledger was lost and the log was not: what we signed is of an epoch to come, and
             # whatever we sign after that one leaves its mark in the log.
-            context.forgotten = digest.plain_digest(b"lost ledger", str(self._latest).encode())
+            context.forget(digest.plain_digest(b"lost ledger", str(self._latest).encode()))
         # The driver has done or will hear again whatever recovery brought up, but for the slots
         # that its ledger lacks.
         self._recovered = [e for e in context.take_effects() if isinstance(e, REPEATED)]
@@ -388,7 +388,7 @@ class Replica:
             self._restorers[type(record)](record)
 
     def _restore_forgetting(self, record: Forgot) -> None:
-        self._context.forgotten = record.salt
+        self._context.forget(record.salt)
         self._context.remember()
 
     def _make_restorers(self) -> dict[type, Callable[[Any], None]]:

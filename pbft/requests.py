@@ -83,7 +83,7 @@ class Requests:
     def open(self, signed: Signed[Request], key: RoundKey) -> None:
         """The request is known from now on, also after a crash."""
         self._context.emit(Persist(RequestAccepted(signed, key[1])))
-        self._rounds.open(key, signed.message.replica).request = signed
+        self._rounds.open(key, signed.message.replica).learn(signed)
         self._context.emit(Progress(key[0], Stage.ACCEPTED, signed.message.replica))
 
     def try_again(self, signed: Signed[Request], attempt: int) -> None:
@@ -106,6 +106,5 @@ class Requests:
 
     def restore(self, record: RequestAccepted) -> None:
         request_id = digest.request_id(record.request.message)
-        self._rounds.open(
-            (request_id, record.attempt), record.request.message.replica
-        ).request = record.request
+        round_ = self._rounds.open((request_id, record.attempt), record.request.message.replica)
+        round_.learn(record.request)

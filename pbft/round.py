@@ -42,6 +42,8 @@ class Round:
     drawn: AnswerDrawn | None = None
     commitments: dict[ReplicaId, Signed[AnswerCommitment]] = field(default_factory=dict)
     seals: tuple[Signed[Seal], ...] = ()
+    sealed: dict[ReplicaId, Signed[AnswerCommitment]] = field(default_factory=dict)
+    """Whose answers count: the commitments in `seals`."""
     reveals: dict[ReplicaId, Signed[AnswerReveal]] = field(default_factory=dict)
     grace_armed: bool = False
     grace_over: bool = False
@@ -57,11 +59,8 @@ class Round:
     """Whose reveals were here when the grace was over, and were passed on to the primary."""
     owed: frozenset[ReplicaId] = frozenset()
     """Whose reveals the primary must include by now."""
-    _fitting: dict[
-        ReplicaId,
-        tuple[Signed[AnswerReveal], Signed[AnswerCommitment], Signed[Request] | None, bool],
-    ] = field(default_factory=dict)
-    """Results of `_fits`."""
+    _revealed: tuple[Signed[AnswerReveal], ...] | None = None
+    """What `revealed` gives, until something changes: it is asked with every message."""
 
     @property
     def key(self) -> tuple[RequestId, int]:
@@ -72,36 +71,43 @@ class Round:
         """The request's contents, once it is here."""
         return self.request.message if self.request else None
 
-    def revealed(self) -> list[Signed[AnswerReveal]]:
+    def learn(self, request: Signed[Request]) -> None:
+        self.request = request
+        self._revealed = None
+
+    def add_seal(self, seal: Signed[Seal]) -> None:
+        self.seals += (seal,)
+        self.sealed |= sealed_commitments((seal,))
+        self._revealed = None
+
+    def unseal(self) -> None:
+        self.seals = ()
+        self.sealed = {}
+        self._revealed = None
+
+    def add_reveal(self, reveal: Signed[AnswerReveal]) -> None:
+        self.reveals[reveal.message.replica] = reveal
+        self._revealed = None
+
+    def revealed(self) -> tuple[Signed[AnswerReveal], ...]:
         """Reveals that open a sealed commitment, in order of replica.
 
         One that came before its request could not be checked against the request's fields then;
         it would spoil an item now.
         """
-        sealed = sealed_commitments(self.seals)
-        return [
-            self.reveals[replica]
-            for replica in sorted(self.reveals)
-            if replica in sealed and self._fits(self.reveals[replica], sealed[replica])
-        ]
+        if self._revealed is None:
+            self._revealed = tuple(
+                self.reveals[replica]
+                for replica in sorted(self.reveals.keys() & self.sealed.keys())
+                if self._fits(self.reveals[replica].message, self.sealed[replica].message)
+            )
+        return self._revealed
 
-    def _fits(self, reveal: Signed[AnswerReveal], commitment: Signed[AnswerCommitment]) -> bool:
-        """Whether the reveal opens the commitment and answers what was asked. Asked again with
-        every message of the round, so that the result for the same objects is kept."""
-        replica = commitment.message.replica
-        known = self._fitting.get(replica)
-        if (
-            known is not None
-            and known[0] is reveal
-            and known[1] is commitment
-            and known[2] is self.request
-        ):
-            return known[3]
-        fits = opens(reveal.message, commitment.message) and not (
-            self.asked and values_fault(self.asked, reveal.message.answer)
+    def _fits(self, reveal: AnswerReveal, commitment: AnswerCommitment) -> bool:
+        """Whether the reveal opens the commitment and answers what was asked."""
+        return opens(reveal, commitment) and not (
+            self.asked and values_fault(self.asked, reveal.answer)
         )
-        self._fitting[replica] = (reveal, commitment, self.request, fits)
-        return fits
 
 
 class Rounds:

@@ -14,7 +14,7 @@ from pbft import digest
 from pbft.context import Context
 from pbft.effects import ArmTimer, CancelTimer, Persist, Progress, Stage
 from pbft.events import RevealGrace, SealGrace
-from pbft.item import WrongItem, check_seal, sealed_commitments
+from pbft.item import WrongItem, check_seal
 from pbft.messages import Equivocation, Seal, SealChain, Signed
 from pbft.records import Sealed
 from pbft.round import Chain, Round, Rounds
@@ -33,11 +33,9 @@ class Seals:
 
     def make(self, round_: Round) -> None:
         """The primary closes the list with all commitments not sealed yet."""
-        sealed = sealed_commitments(round_.seals)
         fresh = tuple(
             round_.commitments[replica]
-            for replica in sorted(round_.commitments)
-            if replica not in sealed
+            for replica in sorted(round_.commitments.keys() - round_.sealed.keys())
         )
         context = self._context
         previous = round_.seals[-1].message if round_.seals else None
@@ -106,12 +104,12 @@ class Seals:
     def replace(self, round_: Round, chain: Chain) -> None:
         """A view is entered whose view-changes carry this chain."""
         if round_.seals != chain:
-            round_.seals = ()
+            round_.unseal()
             for seal in chain:
                 self._take(round_, seal)
 
     def _take(self, round_: Round, seal: Signed[Seal]) -> None:
-        round_.seals += (seal,)
+        round_.add_seal(seal)
         self._context.emit(Progress(round_.request_id, Stage.SEALED, seal.message.replica))
         for commitment in seal.message.commitments:
             held = round_.commitments.setdefault(commitment.message.replica, commitment)

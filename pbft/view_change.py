@@ -100,8 +100,7 @@ class ViewChanges:
         self._open_if_primary()
 
     def _leave(self, view: View) -> None:
-        self._context.view = view
-        self._context.active = False
+        self._context.leave_for(view)
         self._observation.leave_view()
         self._normal_case.leave_view()
 
@@ -133,7 +132,7 @@ class ViewChanges:
                 self.suspect()
             return
         wanted = sum(1 for vote in self._votes.values() if vote.message.view >= self._context.view)
-        if wanted >= self._context.members.quorum:
+        if wanted >= self._context.quorum:
             self._fail()
             self._start(View(self._context.view + 1))
         else:
@@ -185,7 +184,7 @@ class ViewChanges:
             for r in sorted(self._votes)
             if self._votes[r].message.view == self._context.view
         ]
-        if len(votes) < context.members.quorum:
+        if len(votes) < context.quorum:
             return
         new_view = context.sign(
             NewView(
@@ -269,7 +268,7 @@ class ViewChanges:
         message = signed.message
         planned = plan(message.view_changes)
         self._leave(message.view)
-        self._context.active = True
+        self._context.enter(message.view)
         self._new_view = signed
         self._votes = {r: v for r, v in self._votes.items() if v.message.view > message.view}
         if planned.stable > self._log.low_watermark:
@@ -312,8 +311,7 @@ class ViewChanges:
         self._votes.clear()
         self._new_view = None
         self._failures = 0
-        context.view = View(0)
-        context.active = True
+        context.enter(View(0))
         context.taken_over = context.members.start
         context.view_timeout_ms = self.timeout_ms
 

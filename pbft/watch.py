@@ -43,7 +43,7 @@ class Watch:
             self._context.emit(ArmTimer(timer, self._patience_ms(due)))
 
     def _what_is_due(self, round_: Round) -> Due | None:
-        quorum = self._context.members.quorum
+        quorum = self._context.quorum
         if not self._context.active or round_.request is None:
             return None
         if round_.proposed:

@@ -96,7 +96,7 @@ MUTANTS: tuple[Mutant, ...] = (
        "self._on_commitment(round_, commitment)\n    self._context.broadcast("
        "own_reveal(self._context, round_.drawn))", "clean"),
     _m("seal-of-few", "the primary seals with f + 1 commitments",
-       "observation:Observation._advance_to_seal", "< members.quorum", "< members.f + 1",
+       "observation:Observation._advance_to_seal", "< context.quorum", "< context.members.f + 1",
        "O4-models-take-their-time"),
     _m("no-second-attempt", "an open request is never tried again",
        "requests:Requests.try_again", "if not self._context.recovering:", "if False:",
@@ -127,7 +127,7 @@ MUTANTS: tuple[Mutant, ...] = (
     _m("join-at-one", "one vote for a view is enough to join it", "view_change:ViewChanges._join",
        "if len(higher) > self._context.members.f:", "if higher:", "V8-deaf-and-restless"),
     _m("new-view-of-few", "a view is opened with f + 1 votes", "view_change:ViewChanges._open_if_primary",
-       "< context.members.quorum", "< context.members.f + 1", "V13-second-primary-does-nothing"),
+       "< context.quorum", "< context.members.f + 1", "V13-second-primary-does-nothing"),
     _m("new-view-quorum-unchecked", "new views need no quorum",
        "view_change:ViewChanges._new_view_fault",
        "replicas != sorted(set(replicas)) or len(replicas) < rules.membership.quorum", "False",
@@ -154,7 +154,7 @@ MUTANTS: tuple[Mutant, ...] = (
        "message.view < self._context.view or (", "False and (", "V3-old-view-changes"),
     _m("stuck-between-views", "who waits for a new-view in vain goes no further",
        "view_change:ViewChanges.on_new_view_due",
-       "if wanted >= self._context.members.quorum:", "if False:", "V7-hidden-new-view"),
+       "if wanted >= self._context.quorum:", "if False:", "V7-hidden-new-view"),
     _m("clock-stops", "the primary's clock is not started again after a view change",
        "watch:Watch.look", "if due is round_.due or self._context.recovering:",
        "if due is round_.due or self._context.recovering or self._context.view > 0:",
@@ -173,7 +173,7 @@ MUTANTS: tuple[Mutant, ...] = (
        "slot.prepares[self._context.me] = self._own_prepare(message)", "slot.pre_prepare = None",
        "S7-second-proposal-after-restart"),
     _m("forgetful-votes", "a node that lost its log goes on voting",
-       "replica:Replica._restore_forgetting", "self._context.forgotten = record.salt", "pass",
+       "replica:Replica._restore_forgetting", "self._context.forget(record.salt)", "pass",
        "S8-damaged-log"),
     # --- execution and checkpoints
     _m("ledger-gap", "slots are applied although one is missing", "execution:Execution._apply",
@@ -195,7 +195,7 @@ MUTANTS: tuple[Mutant, ...] = (
        "self._context.emit(Reply(request_id, slot, index, final), "
        "Reply(request_id, slot, index, final))", "clean"),
     _m("checkpoints-unstable", "checkpoints never become stable", "checkpoint:Checkpoints.add",
-       "if len(equal) >= self._context.members.quorum:", "if False:", "V5-different-watermarks"),
+       "if len(equal) >= self._context.quorum:", "if False:", "V5-different-watermarks"),
     _m("rounds-unbounded", "rounds without a request are never dropped", "round:Rounds.for_message",
        "if len(ahead) >= ROUNDS_AHEAD_MAX:", "if False:", "V15-far-requests"),
     # --- evidence
