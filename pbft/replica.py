@@ -207,6 +207,11 @@ class Replica:
         return self._context.view
 
     @property
+    def active(self) -> bool:
+        """Whether the view was entered."""
+        return self._context.active
+
+    @property
     def applied(self) -> SequenceNumber:
         return self._context.applied
 

@@ -10,7 +10,8 @@
 - secrecy: no honest replica reveals an answer before a seal lists its commitment
 - durability: what an honest replica says follows from its log (`simulator.durability`)
 - consistency: an honest replica never contradicts itself, and so can never be accused
-- accountability: nobody honest is accused
+- accountability: nobody honest is accused, and nobody contradicts itself unpunished
+  (`simulator.accountability`)
 - memory: what a replica holds stays within a bound
 
 Nothing here uses the core's own checks; it reads the fields of messages and effects.
@@ -20,7 +21,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from pbft import effects
+from pbft import effects, events
 from pbft.membership import Membership
 from pbft.messages import (
     Accusation,
@@ -38,10 +39,11 @@ from pbft.messages import (
     WireMessage,
 )
 from pbft.policy import Policy
-from pbft.records import AnswerDrawn, Record, RequestAccepted, Sealed, ViewEntered
+from pbft.records import AnswerDrawn, Decided, Record, RequestAccepted, Sealed, ViewEntered
 from pbft.replica import Replica
 from pbft.state import State
 from pbft.types import RequestId
+from simulator.accountability import Accountability, Heard
 from simulator.durability import Logged
 from simulator.errors import Finding, Violation
 from simulator.meaning import Meaning, Models
@@ -98,6 +100,7 @@ class Checkers:
         self.memory_max = 0
         self.alike: Callable[[str, str, str, int], bool] = Meaning(Models()).alike
         """Whether two answers to a question mean the same (`Meaning.alike`)."""
+        self.accountability = Accountability()
         self.observe: Callable[[Item], None] = lambda _: None
         """Called for every item that is decided."""
         self._asked: set[Request] = set()
@@ -168,6 +171,8 @@ class Checkers:
                 self.on_drawn(process, record)
             case Sealed(seal):
                 self._on_seal(seal.message)
+            case Decided():
+                self.accountability.on_decided(process, record)
             case ViewEntered(new_view):
                 for vote in new_view.message.view_changes:
                     for chain in vote.message.chains:
@@ -203,6 +208,17 @@ class Checkers:
         if said.replica not in self._sealed.get((said.request_id, said.attempt), ()):
             self.fail("secrecy", f"R{process.number} reveals an answer that is in no seal")
 
+    def hears(self, process: "Process", event: events.Event) -> Heard | None:
+        """Before a step: what it must remember of whom, if it is honest."""
+        if not self.byzantine or not process.honest or type(event) is not events.Received:
+            return None
+        return self.accountability.hears(process, event, self.byzantine)
+
+    def on_heard(self, process: "Process", heard: Heard, found: list[effects.Effect]) -> None:
+        """After that step, with its effects."""
+        if fault := self.accountability.fault(process, heard, found):
+            self.fail("accountability", fault)
+
     def on_report(self, process: "Process", effect: effects.Report) -> None:
         if process.honest:
             self._on_evidence(process, effect.evidence)
@@ -213,9 +229,13 @@ class Checkers:
             kind = type(evidence).__name__
             self.fail("accountability", f"R{process.number} accuses R{replica} wrongly: {kind}")
         self.accused.setdefault(replica, set()).add(type(evidence).__name__)
+        self.accountability.on_report(process, replica)
 
     def on_reply(self, process: "Process", effect: effects.Reply) -> None:
         if not process.honest:
+            return
+        self.accountability.on_reply(process, effect)
+        if not effect.final:
             return
         life, replied = self._replied_in_life.get(process.number, (0, set()))
         if life != process.life:

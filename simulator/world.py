@@ -84,6 +84,7 @@ class World:
         self._heap: list[tuple[int, int, int, int, Any]] = []
         self.checkers = Checkers(self.members, self.policy, NETWORK)
         self.checkers.alike = self.meaning.alike
+        self.checkers.accountability.genuine = self.keyrings(0).verify
         self.processes: list[Process] = []
         self.routes: dict[ReplicaId, list[Process]] = {}
         for number in range(plan.nodes):
@@ -248,6 +249,7 @@ class World:
                 Finding.LIVENESS, "storm", f"after {STEPS_MAX} steps there is no end of messages"
             )
         self.trace.event(self.now_us, process.number, event)
+        heard = self.checkers.hears(process, event)
         try:
             found = machine.step(event)
         except Exception as error:  # noqa: BLE001  # whatever the core raises is a finding
@@ -262,13 +264,12 @@ class World:
                 return  # it ended in the middle
         if limit is not None:
             self.crash(process, f"after {limit} of {len(found)} effects")
-        elif (
-            process.honest
-            and process.replica is not None
-            and self.checkers.on_step(process, process.replica)
-        ):
-            view = process.replica.view
-            self.trace.tell(self.now_us, process.number, "enters", f"view {view}")
+        elif process.honest and process.replica is not None:
+            if heard is not None:
+                self.checkers.on_heard(process, heard, found)
+            if self.checkers.on_step(process, process.replica):
+                view = process.replica.view
+                self.trace.tell(self.now_us, process.number, "enters", f"view {view}")
 
     def _crashed(self, process: Process, error: Exception) -> None:
         """The core raised. Of a Byzantine replica it is its own affair: its fault feeds it things
@@ -373,8 +374,8 @@ class World:
         self.put(1_000 * process.draw.randint(low_ms, high_ms), process, compared)
 
     def _reply(self, process: Process, effect: effects.Reply) -> None:
+        self.checkers.on_reply(process, effect)
         if effect.final:
-            self.checkers.on_reply(process, effect)
             self.decided.add(effect.request_id)
 
     def _apply(self, process: Process, effect: effects.Apply) -> None:

@@ -5,16 +5,16 @@ from typing import Any
 
 import pytest
 
-from pbft import effects
-from pbft.messages import Equivocation, Signed
-from pbft.types import Digest, SequenceNumber
+from pbft import effects, events
+from pbft.messages import Equivocation, Prepare, Signed
+from pbft.types import Digest, ReplicaId, SequenceNumber
 from simulator.errors import Violation
 from simulator.incidents import Incidents
 from simulator.meaning import Models
 from simulator.plan import Plan, Question
 from simulator.proofs import batch_digest, check_simulated, commits_fault
 from simulator.signer import simulated_membership
-from simulator.world import World
+from simulator.world import NETWORK, World
 
 
 @pytest.fixture
@@ -91,6 +91,53 @@ def test_evidence_against_an_honest_node_breaks_accountability(world: World) -> 
     with pytest.raises(Violation) as caught:
         world.checkers.on_report(world.processes[1], effects.Report(Equivocation(commit, commit)))
     assert caught.value.rule == "accountability"
+
+
+def two_votes(world: World) -> list[events.Received]:
+    """R3 votes for two batches under the next number."""
+    world.checkers.byzantine = {3}
+    last = world.processes[0].disk.slots[-1].commits[0].message
+    number = SequenceNumber(last.sequence_number + 1)
+    votes = [
+        Prepare(NETWORK, last.epoch, last.view, number, Digest(bytes([fill]) * 32), ReplicaId(3))
+        for fill in (1, 2)
+    ]
+    return [
+        events.Received(ReplicaId(3), Signed(vote, world.keyrings(3).sign(vote))) for vote in votes
+    ]
+
+
+def test_two_votes_are_reported(world: World) -> None:
+    """A correct node that hears two votes of one node has evidence: the checker finds no fault."""
+    for event in two_votes(world):
+        world.step(world.processes[0], event)
+    assert world.checkers.accused == {3: {"Equivocation"}}
+
+
+def test_two_votes_unreported_break_accountability(world: World) -> None:
+    """A node that hears two votes of one node and says nothing is noticed."""
+    process = world.processes[0]
+    first, second = two_votes(world)
+    heard = world.checkers.hears(process, first)
+    assert heard is not None
+    world.checkers.on_heard(process, heard, [])
+    again = world.checkers.hears(process, second)
+    assert again is not None
+    with pytest.raises(Violation) as caught:
+        world.checkers.on_heard(process, again, [])
+    assert caught.value.rule == "accountability"
+
+
+def test_what_was_refused_binds_nobody(world: World) -> None:
+    """A message that was refused with a reason need not be remembered."""
+    process = world.processes[0]
+    first, second = two_votes(world)
+    heard = world.checkers.hears(process, first)
+    assert heard is not None
+    world.checkers.on_heard(process, heard, [effects.Refused(ReplicaId(3), "some-reason")])
+    again = world.checkers.hears(process, second)
+    assert again is not None
+    assert again.first is None
 
 
 def test_an_honest_contradiction_breaks_consistency(world: World) -> None:
