@@ -7,7 +7,6 @@ classes of `simulator.faults`. Each kind has a sentence for people and its setti
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
-from itertools import permutations
 from random import Random
 from typing import Any
 
@@ -16,9 +15,9 @@ from pbft.membership import Leave
 from pbft.types import FULL_BP, ReplicaId
 from simulator.errors import BadScenario
 from simulator.faults import BEHAVIOURS
-from simulator.network import Weather
 from simulator.plan import Incident
 from simulator.process import Layer, Process
+from simulator.weather import WHERE, dead_links, weather_of
 from simulator.world import NOTICE_MS, World
 
 REQUIRED = object()
@@ -31,8 +30,6 @@ class Kind:
     sentence: str
     settings: Mapping[str, Any]
 
-
-WHERE = {"sources": None, "targets": None, "messages": None, "slots": None, "views": None}
 
 SURROUNDINGS: dict[str, Kind] = {
     "crash": Kind(
@@ -315,16 +312,10 @@ class Incidents:
     # --- links ---------------------------------------------------------------------------------
 
     def _pairs(self, incident: Incident) -> list[tuple[Process, Process]]:
-        """Links between different sides. Who is on no side is on one with the others."""
-        side_of = {
-            number: place
-            for place, side in enumerate(incident.settings["sides"])
-            for number in side
-        }
+        processes = self._world.processes
         return [
-            (one, other)
-            for one, other in permutations(self._world.processes, 2)
-            if side_of.get(one.number, -1) != side_of.get(other.number, -1)
+            (processes[source], processes[target])
+            for source, target in dead_links(incident, range(len(processes)))
         ]
 
     def _begin_part(self, _: int, incident: Incident) -> None:
@@ -352,42 +343,17 @@ class Incidents:
             if one.number < other.number:
                 self._world.reconnect(one, other)
 
-    def _links(self, incident: Incident) -> list[tuple[int, int]]:
-        return [
-            (source, target)
-            for source in incident.settings["sources"]
-            for target in incident.settings["targets"]
-            if source != target and max(source, target) < len(self._world.processes)
-        ]
-
     def _begin_cut(self, _: int, incident: Incident) -> None:
-        for source, target in self._links(incident):
-            self._world.network.cut(source, target)
+        for source, target in self._pairs(incident):
+            self._world.network.cut(source.number, target.number)
 
     def _end_cut(self, _: int, incident: Incident) -> None:
-        processes = self._world.processes
-        for source, target in self._links(incident):
-            self._world.network.mend(source, target)
-            self._world.reconnect(processes[source], processes[target])
+        for source, target in self._pairs(incident):
+            self._world.network.mend(source.number, target.number)
+            self._world.reconnect(source, target)
 
     def _begin_weather(self, place: int, incident: Incident) -> None:
-        where: dict[str, Any] = {
-            name: frozenset(value) for name in WHERE if (value := incident.get(name)) is not None
-        }
-        share_bp = incident.get("share_bp", FULL_BP)
-        match incident.kind:
-            case "lose":
-                weather = Weather(**where, lose_bp=share_bp)
-            case "repeat":
-                times = incident.get("times", 1)
-                weather = Weather(**where, repeat_bp=share_bp, repeats=times)
-            case "reorder":
-                weather = Weather(**where, reorder_bp=share_bp)
-            case _:
-                low_ms, high_ms = incident.settings["extra_ms"]
-                weather = Weather(**where, extra_ms=(low_ms, high_ms))
-        weather.place = place
-        self._world.network.weather.append(weather)
+        self._world.network.weather.append(weather_of(incident, place))
 
     _begin_lose = _begin_repeat = _begin_reorder = _begin_delay = _begin_weather
 

@@ -1,0 +1,100 @@
+"""What real nodes tell over HTTP, and whether it fits together."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from daemon.errors import QnodeError
+from daemon.genesis import Genesis
+from daemon.verification import verify_bytes
+from pbft.certificate import Certificate, from_text
+from pbft.errors import InvalidCertificate
+from simulator.errors import BadScenario
+from simulator.live.nodes import LiveNode
+from simulator.plan import Plan
+
+EXPECTED = ("accused", "accused_within", "decided_min")
+"""What a scenario can say about the end of a live run."""
+
+
+@dataclass(slots=True)
+class Asked:
+    """A question that a node accepted, and each node's certificate."""
+
+    node: int
+    request_id: str
+    records: dict[int, Certificate] = field(default_factory=dict)
+
+
+def check_expectations(plan: Plan) -> None:
+    """Raises `BadScenario` for what only virtual time can tell."""
+    for name in plan.expect:
+        if name not in EXPECTED:
+            raise BadScenario(f"Live, [expect] knows {', '.join(EXPECTED)}; not {name}.")
+
+
+def fetch(asked: Asked, nodes: Mapping[int, LiveNode], genesis: Genesis) -> bool:
+    """Whether every one of the nodes has the decision; each certificate is verified."""
+    for number, node in nodes.items():
+        if number in asked.records:
+            continue
+        try:
+            with node.asked() as client:
+                record = client.get(f"/api/consensus/{asked.request_id}")
+                if "certificate" not in record:
+                    return False
+                text = client.get_text(record["certificate"])
+        except (OSError, QnodeError):
+            return False
+        verify_bytes(text.encode(), genesis)
+        asked.records[number] = from_text(text)
+    return True
+
+
+def history_fault(questions: Iterable[Asked]) -> str | None:
+    """What the nodes' answers contradict each other in; None if they do not."""
+    places: dict[tuple[int, int], str] = {}
+    for asked in questions:
+        certificates = list(asked.records.values())
+        for certificate in certificates:
+            first = certificates[0]
+            if (certificate.item, certificate.sequence_number) != (
+                first.item,
+                first.sequence_number,
+            ):
+                return f"Two nodes tell different decisions of {asked.request_id}."
+            try:
+                if certificate.request_id.hex() != asked.request_id:
+                    return f"A node tells another decision than that of {asked.request_id}."
+            except InvalidCertificate as error:
+                return str(error)
+        if certificates:
+            place = (certificates[0].sequence_number, certificates[0].index)
+            if places.setdefault(place, asked.request_id) != asked.request_id:
+                return f"Two questions are at one place of the ledger, {place}."
+    return None
+
+
+def accused_by(node: LiveNode) -> list[int]:
+    """The members that are proven faulty, as far as the node knows by now."""
+    try:
+        with node.asked() as client:
+            members = client.get("/api/cluster/members")["members"]
+    except (OSError, QnodeError):
+        return []
+    return sorted(member["replica"] for member in members if member["proven_faulty"])
+
+
+def unexpected(
+    expect: Mapping[str, Any], accused: Callable[[], Mapping[int, list[int]]], decided: int
+) -> str | None:
+    """What is not as the scenario says; None if all is. `accused`: by the node that tells."""
+    if decided < expect.get("decided_min", 0):
+        return f"decided_min was to be {expect['decided_min']}; {decided} questions were decided."
+    for number, found in accused().items():
+        if "accused" in expect and found != sorted(expect["accused"]):
+            return f"accused was to be {expect['accused']}; to node {number} it is {found}."
+        allowed = expect.get("accused_within", found)
+        if not set(found) <= set(allowed):
+            return f"accused_within was to be {allowed}; node {number} accuses {found}."
+    return None
