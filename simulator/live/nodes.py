@@ -59,15 +59,19 @@ class LiveNode:
             threads=1, mdns=False,
         )  # fmt: skip
 
-    def copy(self, other: "LiveNode") -> None:
-        """The folder of a member that there is already: the same key, a memory of its own."""
+    def copy(self, other: "LiveNode", known: list[str]) -> None:
+        """The folder of a member that there is already: the same key, a memory of its own, and
+        addresses of members."""
         self.folder.mkdir()
-        for name in ("identity.key", "member.json", "qnode.toml", "genesis.json"):
+        for name in ("identity.key", "member.json", "genesis.json"):
             shutil.copy(other.folder / name, self.folder / name)
-        config = self.folder / "qnode.toml"
-        text = config.read_text(encoding="utf-8")
-        listen = f'listen = ["{self._means.listen(self.number)}"]'
-        write_whole(config, re.sub(r"(?m)^listen = .*$", listen, text))
+        text = (other.folder / "qnode.toml").read_text(encoding="utf-8")
+        for setting, values in (
+            ("listen", [self._means.listen(self.number)]),
+            ("bootstrap", known),
+        ):
+            text = re.sub(f"(?m)^{setting} = .*$", f"{setting} = {json.dumps(values)}", text)
+        write_new(self.folder / "qnode.toml", text)
 
     def start(self) -> None:
         for stale in ("http.url", "p2p.addresses"):
@@ -101,6 +105,11 @@ class LiveNode:
         """The last line that it wrote."""
         lines = (self.folder / "log").read_text(encoding="utf-8", errors="replace").splitlines()
         return next((line for line in reversed(lines) if line.strip()), "")
+
+    @property
+    def addresses(self) -> list[str]:
+        """Where it listens, as it wrote down itself."""
+        return (self.data / "p2p.addresses").read_text(encoding="utf-8").split()
 
     @contextmanager
     def asked(self) -> Iterator[Client]:
@@ -207,20 +216,18 @@ class LiveNetwork:
         """The first node first: the others have to know its address, which stays the same."""
         first, *others = self.nodes
         first.start()
-        addresses = first.data / "p2p.addresses"
-        self.wait(addresses.exists, "the first node listens")
-        listed = addresses.read_text(encoding="utf-8").split()
-        port = listed[0].split("/tcp/")[1].split("/")[0]
+        self.wait((first.data / "p2p.addresses").exists, "the first node listens")
+        port = first.addresses[0].split("/tcp/")[1].split("/")[0]
         config = first.folder / "qnode.toml"
         text = config.read_text(encoding="utf-8")
         write_whole(config, text.replace("/tcp/0", f"/tcp/{port}"))
         for node in others:
-            set_bootstrap(node.folder, listed)
+            set_bootstrap(node.folder, first.addresses)
             node.start()
         self.wait(self.whole, "all nodes are connected")
+        known = [address for node in self.nodes for address in node.addresses]
         for number, twin in self.twins.items():
-            twin.copy(self.nodes[number])
-            set_bootstrap(twin.folder, listed)
+            twin.copy(self.nodes[number], known)
 
     def whole(self) -> bool:
         """Whether every node is connected with every key; those apart whose key runs twice."""

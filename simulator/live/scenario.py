@@ -21,7 +21,7 @@ from simulator.incidents import byzantine_nodes
 from simulator.live.means import LINK_KINDS, Messages, Namespaces, processes_of
 from simulator.live.namespaces import small_disk
 from simulator.live.nodes import LiveNetwork, LiveNode
-from simulator.live.verdict import Asked, accused_by, fetch, history_fault, unexpected
+from simulator.live.verdict import Asked, Told, fetch, history_fault, told_by, unexpected
 from simulator.plan import Incident, Plan, Question
 
 DECIDED_S = 120.0
@@ -62,6 +62,8 @@ class Live:
             if number not in self._byzantine
         }
         self._asked: list[Asked] = []
+        self._stopped: dict[str, str] = {}
+        """Processes that ended by themselves, and what they said."""
 
     def run(self) -> dict[str, Any]:
         began_s = time.monotonic()
@@ -75,11 +77,10 @@ class Live:
             self._network.start()
             self._safety_phase()
             finding, sentence = self._liveness_phase()
-            stopped = {
-                node.name: node.last_words
-                for node in self._network.processes
-                if node.stopped_itself
-            }
+            told = self._told().values()
+            for node in self._network.processes:
+                if node.stopped_itself:
+                    self._stopped[node.name] = node.last_words
         return {
             "name": self._plan.name,
             "finding": finding.value,
@@ -87,7 +88,10 @@ class Live:
             "links": self._means.name,
             "asked": len(self._asked),
             "decided": sum(bool(asked.records) for asked in self._asked),
-            "stopped": stopped,
+            "view": max((each.view for each in told), default=0),
+            "epoch": max((each.epoch for each in told), default=0),
+            "accused": sorted({replica for each in told for replica in each.accused}),
+            "stopped": self._stopped,
             **self._means.figures(),
             "wall_s": round(time.monotonic() - began_s, 1),
         }
@@ -130,10 +134,17 @@ class Live:
             case "pause":
                 return node.pause, node.resume
             case "disk_full":
-                return partial(_fill_disk, node), partial(_free_disk, node)
+                return partial(_fill_disk, node), partial(self._free_disk, node)
         twin = self._network.twins[number]
         node.may_stop = twin.may_stop = True
         return twin.start, twin.kill
+
+    def _free_disk(self, node: LiveNode) -> None:
+        node.free_disk()
+        if node.stopped_itself:
+            self._stopped[node.name] = node.last_words
+            node.start()
+        node.may_stop = False
 
     def _ask(self, question: Question) -> None:
         node = self._network.nodes[question.node]
@@ -172,28 +183,32 @@ class Live:
             return Finding.LIVENESS, str(error)
         if fault := history_fault(self._asked):
             return Finding.SAFETY, fault
-        return self._judge_accusations()
+        return self._judge_end()
 
     def _keys_run_once(self) -> bool:
         """A key that runs twice is noticed; a twin that was stopped at its time is over."""
         twins = self._network.twins.items()
         return not any(twin.running and self._network.nodes[n].running for n, twin in twins)
 
-    def _judge_accusations(self) -> tuple[Finding, str]:
+    def _judge_end(self) -> tuple[Finding, str]:
         decided = sum(bool(asked.records) for asked in self._asked)
-        expected = partial(unexpected, self._plan.expect, self._accused, decided)
+
+        def fault() -> str | None:
+            return unexpected(self._plan.expect, self._told(), decided)
+
         try:
             # Evidence is decided after what it is about.
-            self._network.wait(lambda: expected() is None, "", DECIDED_S)
+            self._network.wait(lambda: fault() is None, "", DECIDED_S)
         except TimeoutError:
-            return Finding.UNEXPECTED, expected() or "What was expected came too late."
-        for number, found in self._accused().items():
-            if wrongly := sorted(set(found) - self._byzantine):
+            return Finding.UNEXPECTED, fault() or "What was expected came too late."
+        for number, told in self._told().items():
+            if wrongly := sorted(set(told.accused) - self._byzantine):
                 return Finding.SAFETY, f"Node {number} holds the honest {wrongly} for faulty."
         return Finding.HOLDS, "All that must hold held."
 
-    def _accused(self) -> dict[int, list[int]]:
-        return {number: accused_by(node) for number, node in self._honest.items()}
+    def _told(self) -> dict[int, Told]:
+        told = ((number, told_by(node)) for number, node in self._honest.items())
+        return {number: each for number, each in told if each is not None}
 
 
 def _rise(node: LiveNode, loses: str) -> None:
@@ -204,10 +219,3 @@ def _rise(node: LiveNode, loses: str) -> None:
 def _fill_disk(node: LiveNode) -> None:
     node.may_stop = True
     node.fill_disk()
-
-
-def _free_disk(node: LiveNode) -> None:
-    node.free_disk()
-    if not node.running:
-        node.start()
-    node.may_stop = False

@@ -1,6 +1,6 @@
 """What real nodes tell over HTTP, and whether it fits together."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,7 +13,7 @@ from simulator.errors import BadScenario
 from simulator.live.nodes import LiveNode
 from simulator.plan import Plan
 
-EXPECTED = ("accused", "accused_within", "decided_min")
+EXPECTED = ("accused", "accused_within", "decided_min", "epoch_min", "view_min")
 """What a scenario can say about the end of a live run."""
 
 
@@ -75,26 +75,40 @@ def history_fault(questions: Iterable[Asked]) -> str | None:
     return None
 
 
-def accused_by(node: LiveNode) -> list[int]:
-    """The members that are proven faulty, as far as the node knows by now."""
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What a node tells of its network by now."""
+
+    view: int
+    epoch: int
+    accused: list[int]
+    """The members that are proven faulty."""
+
+
+def told_by(node: LiveNode) -> Told | None:
+    """None from a node that does not answer."""
     try:
         with node.asked() as client:
+            status = client.get("/api/ai/status")
             members = client.get("/api/cluster/members")["members"]
     except (OSError, QnodeError):
-        return []
-    return sorted(member["replica"] for member in members if member["proven_faulty"])
+        return None
+    accused = sorted(member["replica"] for member in members if member["proven_faulty"])
+    return Told(status["view"], status["epoch"], accused)
 
 
-def unexpected(
-    expect: Mapping[str, Any], accused: Callable[[], Mapping[int, list[int]]], decided: int
-) -> str | None:
-    """What is not as the scenario says; None if all is. `accused`: by the node that tells."""
+def unexpected(expect: Mapping[str, Any], told: Mapping[int, Told], decided: int) -> str | None:
+    """What is not as the scenario says; None if all is. `told`: by the honest nodes."""
     if decided < expect.get("decided_min", 0):
         return f"decided_min was to be {expect['decided_min']}; {decided} questions were decided."
-    for number, found in accused().items():
-        if "accused" in expect and found != sorted(expect["accused"]):
-            return f"accused was to be {expect['accused']}; to node {number} it is {found}."
-        allowed = expect.get("accused_within", found)
-        if not set(found) <= set(allowed):
-            return f"accused_within was to be {allowed}; node {number} accuses {found}."
+    for name in ("view", "epoch"):
+        last = max((getattr(each, name) for each in told.values()), default=0)
+        if last < expect.get(f"{name}_min", 0):
+            return f"{name}_min was to be {expect[f'{name}_min']}; the last {name} is {last}."
+    for number, each in told.items():
+        if "accused" in expect and each.accused != sorted(expect["accused"]):
+            return f"accused was to be {expect['accused']}; to node {number} it is {each.accused}."
+        allowed = expect.get("accused_within", each.accused)
+        if not set(each.accused) <= set(allowed):
+            return f"accused_within was to be {allowed}; node {number} accuses {each.accused}."
     return None
