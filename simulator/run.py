@@ -16,6 +16,7 @@ from functools import partial
 from typing import Any
 
 from pbft.membership import Membership
+from pbft.types import quorum_size
 from simulator import expectations
 from simulator.checkers import CHECKPOINT_INTERVAL
 from simulator.errors import Finding, Violation
@@ -202,8 +203,13 @@ class Run:
         return found
 
     def _wanted(self, process: Process, membership: Membership) -> bool:
-        """Whether it is a member, or is to be one: who has left need not follow."""
-        return process.outside or membership.member(process.replica_id) is not None
+        """Whether it is a member, or is to be one: who has left need not follow, and who is
+        outside need not be let in while too few are there to go on with it."""
+        if not process.outside:
+            return membership.member(process.replica_id) is not None
+        present = sum(p.up and not p.outside for p in self.world.processes)
+        joins = membership.member(process.replica_id) is None
+        return present >= quorum_size(membership.n + joins)
 
     def _check_memory(self) -> None:
         for process in self.world.processes:

@@ -166,7 +166,7 @@ def check_live(plan: Plan) -> None:
         elif fault.get("lose") == "unsynced":
             raise BadScenario(
                 "Live, a crash is a SIGKILL, and what a killed process wrote stays in the "
-                "system's memory: `lose` can be nothing, log or all."
+                "system's memory: `lose` can be nothing, log, disk or all."
             )
     if processes_of(plan) > NODES_MAX:
         raise BadScenario(f"Live runs have at most {NODES_MAX} processes on one machine.")

@@ -145,11 +145,15 @@ class LiveNode:
         self.paused = False
 
     def lose(self, what: str) -> None:
-        """Of its disk, while it is dead: `nothing`, the `log`, or `all`."""
-        if what == "all":
-            shutil.rmtree(self.data, ignore_errors=True)
-        elif what == "log":
-            _flip_a_bit(self.data / "consensus.log")
+        """Of its disk, while it is dead: `nothing`; the `log`, of which a bit flips; the `disk`,
+        with the ledger gone besides; or `all`."""
+        match what:
+            case "log" | "disk":
+                _flip_a_bit(self.data / "consensus.log")
+                for file in self.data.glob("ledger.sqlite*") if what == "disk" else ():
+                    file.unlink()
+            case "all":
+                shutil.rmtree(self.data, ignore_errors=True)
 
     @property
     def _ballast(self) -> Path:

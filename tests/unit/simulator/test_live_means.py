@@ -28,7 +28,7 @@ COMMITS_LOST = fault("lose", messages=["Commit"])
     [
         ((fault("endorse", nodes=[0], leaves=1),), "not endorse"),
         ((fault("crash", node=0, effects=3),), "leave out `effects`"),
-        ((fault("crash", node=0, lose="unsynced"),), "nothing, log or all"),
+        ((fault("crash", node=0, lose="unsynced"),), "nothing, log, disk or all"),
         ((fault("lie", node=0), fault("mute", node=0)), "one behaviour"),
     ],
 )
