@@ -58,15 +58,21 @@ def why_unavailable() -> str:
     """
     if not sys.platform.startswith("linux"):
         return "Network namespaces are a part of Linux."
-    probe = subprocess.run(  # our own program
-        [sys.executable, "-m", "simulator.live.namespaces"],
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=_PROBE_S,
-        check=False,
-    )
-    return "" if probe.returncode == 0 else probe.stderr.strip().splitlines()[-1]
+    try:
+        probe = subprocess.run(  # our own program
+            [sys.executable, "-m", "simulator.live.namespaces"],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=_PROBE_S,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return f"To make namespaces takes more than {_PROBE_S:g} s here."
+    if probe.returncode == 0:
+        return ""
+    words = probe.stderr.strip().splitlines()
+    return words[-1] if words else "To make namespaces ends the process here."
 
 
 def enter() -> None:

@@ -10,7 +10,10 @@ from typing import Any
 
 import pytest
 
+from simulator.errors import BadScenario
+from simulator.live.means import choose
 from simulator.live.namespaces import why_unavailable
+from simulator.scenario import read_scenario
 from tests.support.commands import ROOT, environment, failed, qnode
 from tests.support.network import processes_of, wait_until
 
@@ -95,3 +98,24 @@ def test_nothing_outlives_a_run_that_is_killed(namespaces: None, tmp_path: Path)
         wait_until(lambda: len(processes_of(tmp_path)) > 1, LIVE_S, "nodes are there")
         os.kill(process.pid, signal.SIGKILL)
     wait_until(lambda: processes_of(tmp_path) == [], GONE_S, "all are gone")
+
+
+def test_a_machine_without_network_cards_of_the_users_own(namespaces: None) -> None:
+    """What is missing is said in a sentence, and a run takes the other means or refuses."""
+    script = (
+        "from pathlib import Path\n"
+        "from simulator.live.namespaces import enter, small_disk, why_unavailable\n"
+        "enter()\n"
+        "with small_disk(Path('/dev/net'), 65_536):\n"
+        "    print(why_unavailable())\n"
+    )
+    done = subprocess.run(  # noqa: S603 - our own interpreter
+        [sys.executable, "-c", script],
+        env=environment(), capture_output=True, text=True, check=False, timeout=GONE_S,
+    )  # fmt: skip
+    reason = done.stdout.strip()
+    assert reason.startswith("No network card can be made here"), done.stderr
+    plan = read_scenario(SCENARIOS / "L13-primary-cut-off.toml")
+    assert choose(plan, "auto", reason) == "messages"
+    with pytest.raises(BadScenario, match="No network card"):
+        choose(plan, "namespaces", reason)
