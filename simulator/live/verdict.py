@@ -82,7 +82,7 @@ class Told:
     view: int
     epoch: int
     accused: list[int]
-    """The members that are proven faulty."""
+    """The members of whose faults there is proof in the ledger; none ever leaves a live run."""
 
 
 def told_by(node: LiveNode) -> Told | None:
@@ -90,11 +90,11 @@ def told_by(node: LiveNode) -> Told | None:
     try:
         with node.asked() as client:
             status = client.get("/api/ai/status")
-            members = client.get("/api/cluster/members")["members"]
+            faults = client.get("/api/cluster/history")["faults"]
     except (OSError, QnodeError):
         return None
-    accused = sorted(member["replica"] for member in members if member["proven_faulty"])
-    return Told(status["view"], status["epoch"], accused)
+    accused = {status["members"].index(fault["name"]) for fault in faults}
+    return Told(status["view"], status["epoch"], sorted(accused))
 
 
 def unexpected(expect: Mapping[str, Any], told: Mapping[int, Told], decided: int) -> str | None:
