@@ -3,22 +3,23 @@
 import argparse
 import sys
 
-from simulator import cli
+from simulator import commands
+from simulator.commands import plans
 from simulator.errors import SimulatorError
 
 
 def main() -> int:
     if sys.argv[1:2] == ["digests"]:
-        cli.print_digests(sys.argv[2])
+        plans.print_digests(sys.argv[2])
         return 0
     parser = argparse.ArgumentParser(prog="python -m simulator")
-    cli.add_commands(parser.add_subparsers(required=True, metavar="ACTION"))
+    commands.add_commands(parser.add_subparsers(required=True, metavar="ACTION"))
     options = parser.parse_args()
     try:
         code: int = options.command(options)
     except SimulatorError as error:
         print(f"qnode sim: {error}", file=sys.stderr)
-        return cli.EXIT_USAGE
+        return commands.EXIT_USAGE
     return code
 
 

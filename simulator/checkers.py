@@ -125,6 +125,11 @@ class Checkers:
     def fail(self, rule: str, sentence: str) -> None:
         raise Violation(Finding.SAFETY, rule, sentence)
 
+    @property
+    def newest(self) -> State:
+        """After the last slot that anyone honest applied."""
+        return self.states[max(self.states)]
+
     # --- what happens --------------------------------------------------------------------------
 
     def on_start(self, process: "Process") -> None:

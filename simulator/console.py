@@ -145,3 +145,15 @@ def shrunk(result: "Result", seconds: float, tell: Callable[[str], None] = lambd
 
     end_s = time.monotonic() + seconds
     return shrink(result, lambda: time.monotonic() < end_s, tell)
+
+
+def span(text: str) -> range:
+    """For argparse: `A:B`, without B."""
+    first, _, last = text.partition(":")
+    try:
+        found = range(int(first), int(last))
+    except ValueError:
+        raise argparse.ArgumentTypeError("must be A:B, such as 0:1000") from None
+    if not 0 <= found.start < found.stop:
+        raise argparse.ArgumentTypeError("must be A:B with 0 <= A < B")
+    return found

@@ -63,6 +63,11 @@ class Disk:
         bytes that it drew in no life before."""
         self.log[:] = [Forgot(salt)]
 
+    def lose(self, salt: bytes) -> None:
+        """Log and ledger are gone, and the node knows it."""
+        self.forget()
+        self.damage_log(salt)
+
     def forget(self) -> None:
         """Log and ledger are gone, and nothing tells that there ever were any."""
         self.log.clear()

@@ -60,8 +60,10 @@ class _Generator:
             faults.append(self._incident(draw.choice(kinds)))
         if draw.random() < 0.2:
             faults.append(self._illness())
-        if draw.random() < 0.2 and len(self._bad) < self._f:
+        if draw.random() < 0.25 and len(self._bad) < self._f:
             faults.append(self._loss())
+        if self._nodes >= 4 and draw.random() < 0.3:
+            faults += self._changes()
         return Plan(
             seed=self._seed,
             nodes=self._nodes,
@@ -135,6 +137,8 @@ class _Generator:
                 return {"share_bp": draw.choice([500, 3_000, 6_000])}
             case "replay":
                 return {"share_bp": draw.choice([500, 3_000])}
+            case "fabricate":
+                return {"share_bp": draw.choice([200, 2_000])}
             case "forge":
                 return {"share_bp": draw.choice([500, 3_000])}
             case "selective":
@@ -165,16 +169,37 @@ class _Generator:
         return Incident(self._draw.choice(_ILL), at_ms, until_ms, {"node": self._node()})
 
     def _loss(self) -> Incident:
-        """A node is gone for good, loses its log, or its whole memory."""
+        """A node is gone for good, loses its log, its disk, its whole memory, or its key."""
         draw = self._draw
         good = [n for n in range(self._nodes) if n not in self._bad]
         node = draw.choice(good)
         self._bad.add(node)
         at_ms, until_ms = self._span()
-        lose = draw.choice(["gone", "log", "all"])
+        lose = draw.choice(["gone", "log", "disk", "all", "key"])
         if lose == "gone":
             return Incident("crash", at_ms, None, {"node": node})
+        if lose == "key":
+            return Incident("replace_key", at_ms, None, {"node": node})
         return Incident("crash", at_ms, until_ms, {"node": node, "lose": lose})
+
+    def _changes(self) -> list[Incident]:
+        """What the operators want, for all to survive it: one joins, one leaves, other rules."""
+        draw = self._draw
+        found = []
+        for kind in draw.sample(("join", "leave", "set_policy"), draw.choice([1, 1, 2, 3])):
+            at_ms = draw.randrange(self._calm_ms)
+            if kind == "join":
+                found.append(Incident("join", at_ms, None, {}))
+            elif kind == "set_policy":
+                rules = {
+                    "attempts_max": draw.randint(1, 3),
+                    "similarity_threshold_bp": draw.choice([8_000, 8_500, 9_000]),
+                }
+                found.append(Incident("set_policy", at_ms, None, rules))
+            elif faults_tolerated(self._nodes - 1) >= len(self._bad):
+                wanted = {"nodes": list(range(self._nodes)), "leaves": self._node()}
+                found.append(Incident("endorse", at_ms, None, wanted))
+        return found
 
     def _incident(self, kind: str) -> Incident:
         draw = self._draw

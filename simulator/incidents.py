@@ -7,18 +7,18 @@ classes of `simulator.faults`. Each kind has a sentence for people and its setti
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
-from itertools import permutations
 from random import Random
 from typing import Any
 
 from pbft import events
-from pbft.membership import Leave
+from pbft.policy import Policy
 from pbft.types import FULL_BP, ReplicaId
 from simulator.errors import BadScenario
 from simulator.faults import BEHAVIOURS
-from simulator.network import Weather
+from simulator.governance import Governance
 from simulator.plan import Incident
 from simulator.process import Layer, Process
+from simulator.weather import WHERE, dead_links, weather_of
 from simulator.world import NOTICE_MS, World
 
 REQUIRED = object()
@@ -32,13 +32,11 @@ class Kind:
     settings: Mapping[str, Any]
 
 
-WHERE = {"sources": None, "targets": None, "messages": None, "slots": None, "views": None}
-
 SURROUNDINGS: dict[str, Kind] = {
     "crash": Kind(
         "A node stops, after so many effects of its next step if `effects` says so, and starts "
-        "again at the end. It loses nothing, what was not flushed (unsynced), its log, which it "
-        "notices (log), or its whole memory, which it does not (all).",
+        "again at the end. It loses nothing, what was not flushed (unsynced), its log (log) or all "
+        "it wrote (disk), which it notices, or its whole memory, which it does not (all).",
         {"node": REQUIRED, "lose": "nothing", "effects": None},
     ),
     "pause": Kind("A node's process is stopped and goes on later.", {"node": REQUIRED}),
@@ -67,8 +65,18 @@ SURROUNDINGS: dict[str, Kind] = {
         "The operators of `nodes` want the member `leaves` to leave.",
         {"nodes": REQUIRED, "leaves": REQUIRED},
     ),
+    "join": Kind("A further node starts, and all operators want it as a member.", {}),
+    "replace_key": Kind(
+        "A member goes on on another machine, with another key and an empty disk; all operators "
+        "want that.",
+        {"node": REQUIRED},
+    ),
+    "set_policy": Kind(
+        "All operators want other rules.",
+        {"attempts_max": None, "similarity_threshold_bp": None, "rotation_slots": None},
+    ),
 }
-LOSSES = ("nothing", "unsynced", "log", "all")
+LOSSES = ("nothing", "unsynced", "log", "disk", "all")
 
 
 def settings_of(kind: str) -> Mapping[str, Any] | None:
@@ -95,6 +103,12 @@ def check_incident(incident: Incident, nodes: int) -> None:
         value = incident.get(name, default)
         if value is not None and not _fits(name, value, default, nodes):
             raise BadScenario(f"{incident.kind}: {name} cannot be {value!r}.")
+
+    if incident.kind == "set_policy":
+        try:
+            Policy(**{k: v for k, v in incident.settings.items() if v is not None})
+        except ValueError as error:
+            raise BadScenario(f"set_policy: {error}") from None
 
 
 def _fits(name: str, value: Any, default: Any, nodes: int) -> bool:
@@ -160,6 +174,12 @@ class Incidents:
         for place, incident in enumerate(self._faults):
             if incident.kind in BEHAVIOURS:
                 self._behaviours.setdefault(incident.settings["node"], []).append((place, incident))
+        self._governance = Governance(world)
+        self._joiners = {
+            place: self._governance.add_joiner()
+            for place, incident in enumerate(self._faults)
+            if incident.kind == "join"
+        }
         for process in world.processes:
             process.honest = process.replica_id not in byzantine
         world.checkers.byzantine = byzantine
@@ -167,9 +187,10 @@ class Incidents:
     def start(self) -> None:
         """Boots the network and plans what is to happen."""
         world = self._world
-        for process in world.processes:
+        present = [process for process in world.processes if not process.outside]
+        for process in present:
             world.boot(process, self.wrap)
-        for process in world.processes:
+        for process in present:
             world.connect_all(process)
         for place, incident in enumerate(self._faults):
             if incident.kind == "twin":
@@ -183,7 +204,7 @@ class Incidents:
         if process.replica is None:
             return
         configuration = self._world.configuration(process)
-        keyring = self._world.keyrings(process.replica_id)
+        keyring = self._world.keyrings(process.key)
         outer: Any = process.replica
         for place, incident in self._behaviours.get(process.replica_id, ()):
             options = {k: v for k, v in incident.settings.items() if k != "node"}
@@ -243,6 +264,7 @@ class Incidents:
                 self._down.pop(process.number, None)
                 self._boot(process)
         self._reconnect_all()
+        self._governance.insist()
 
     # --- nodes ---------------------------------------------------------------------------------
 
@@ -273,6 +295,9 @@ class Incidents:
                 process.disk.lose_unsynced()
             case "log":
                 process.disk.damage_log(process.draw.randbytes(32))
+                self._world.checkers.forget_log(process)
+            case "disk":
+                process.disk.lose(process.draw.randbytes(32))
                 self._world.checkers.forget_log(process)
             case "all":
                 process.disk.forget()
@@ -306,25 +331,34 @@ class Incidents:
         self._rise(process)
 
     def _begin_endorse(self, _: int, incident: Incident) -> None:
-        change = Leave(ReplicaId(incident.settings["leaves"]))
-        for number in incident.settings["nodes"]:
-            process = self._world.processes[number]
-            if process.up:
-                self._world.put(0, process, events.ChangeEndorsed(change))
+        self._governance.leave(incident.settings["nodes"], incident.settings["leaves"])
+
+    def _begin_set_policy(self, _: int, incident: Incident) -> None:
+        self._governance.set_policy(incident)
+
+    def _begin_join(self, place: int, _: Incident) -> None:
+        process = self._joiners[place]
+        self._boot(process)
+        self._governance.join(process)
+
+    def _begin_replace_key(self, _: int, incident: Incident) -> None:
+        process = self._process(incident)
+        self._world.crash(process)
+        if not process.outside:
+            self._world.expel(process)
+        process.disk.forget()
+        self._world.checkers.forget_log(process)
+        self._governance.replace_key(process)
+        if not self._down.get(process.number):
+            self._boot(process)
 
     # --- links ---------------------------------------------------------------------------------
 
     def _pairs(self, incident: Incident) -> list[tuple[Process, Process]]:
-        """Links between different sides. Who is on no side is on one with the others."""
-        side_of = {
-            number: place
-            for place, side in enumerate(incident.settings["sides"])
-            for number in side
-        }
+        processes = self._world.processes
         return [
-            (one, other)
-            for one, other in permutations(self._world.processes, 2)
-            if side_of.get(one.number, -1) != side_of.get(other.number, -1)
+            (processes[source], processes[target])
+            for source, target in dead_links(incident, range(len(processes)))
         ]
 
     def _begin_part(self, _: int, incident: Incident) -> None:
@@ -352,42 +386,17 @@ class Incidents:
             if one.number < other.number:
                 self._world.reconnect(one, other)
 
-    def _links(self, incident: Incident) -> list[tuple[int, int]]:
-        return [
-            (source, target)
-            for source in incident.settings["sources"]
-            for target in incident.settings["targets"]
-            if source != target and max(source, target) < len(self._world.processes)
-        ]
-
     def _begin_cut(self, _: int, incident: Incident) -> None:
-        for source, target in self._links(incident):
-            self._world.network.cut(source, target)
+        for source, target in self._pairs(incident):
+            self._world.network.cut(source.number, target.number)
 
     def _end_cut(self, _: int, incident: Incident) -> None:
-        processes = self._world.processes
-        for source, target in self._links(incident):
-            self._world.network.mend(source, target)
-            self._world.reconnect(processes[source], processes[target])
+        for source, target in self._pairs(incident):
+            self._world.network.mend(source.number, target.number)
+            self._world.reconnect(source, target)
 
     def _begin_weather(self, place: int, incident: Incident) -> None:
-        where: dict[str, Any] = {
-            name: frozenset(value) for name in WHERE if (value := incident.get(name)) is not None
-        }
-        share_bp = incident.get("share_bp", FULL_BP)
-        match incident.kind:
-            case "lose":
-                weather = Weather(**where, lose_bp=share_bp)
-            case "repeat":
-                times = incident.get("times", 1)
-                weather = Weather(**where, repeat_bp=share_bp, repeats=times)
-            case "reorder":
-                weather = Weather(**where, reorder_bp=share_bp)
-            case _:
-                low_ms, high_ms = incident.settings["extra_ms"]
-                weather = Weather(**where, extra_ms=(low_ms, high_ms))
-        weather.place = place
-        self._world.network.weather.append(weather)
+        self._world.network.weather.append(weather_of(incident, place))
 
     _begin_lose = _begin_repeat = _begin_reorder = _begin_delay = _begin_weather
 

@@ -190,6 +190,8 @@ def check(plan: Plan) -> None:
             raise BadScenario(f"A question is of kind {question.kind!r}; it may be {KINDS}.")
     if len(plan.faults) > FAULTS_MAX:
         raise BadScenario(f"There are {len(plan.faults)} faults; {FAULTS_MAX} can be planned.")
+    if sum(incident.kind == "join" for incident in plan.faults) > 1:
+        raise BadScenario("One node can join in a plan: of two, nobody knows which comes first.")
     for incident in plan.faults:
         _check_ms(f"at_ms of {incident.kind}", incident.at_ms)
         if incident.until_ms is not None:

@@ -55,6 +55,10 @@ class Process:
     """It crashes in its next step, after so many effects."""
     gone: bool = False
     """It never comes back."""
+    key: int = -1
+    """The number of its key: its replica's, unless it was replaced."""
+    outside: bool = False
+    """No member knows its key yet, so nobody is connected with it."""
 
     @property
     def up(self) -> bool:

@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
+from pbft.membership import Membership
+from pbft.types import quorum_size
 from simulator import expectations
 from simulator.checkers import CHECKPOINT_INTERVAL
 from simulator.errors import Finding, Violation
@@ -83,8 +85,17 @@ class Run:
             for incident in plan.faults
             if "node" in incident.settings
             and incident.until_ms is None
+            and incident.kind != "replace_key"
             and not is_byzantine(incident)
         }
+
+        losses = Counter(
+            incident.settings["node"]
+            for incident in plan.faults
+            if incident.kind == "crash" and incident.get("lose") in ("log", "disk")
+        )
+        self._forgetful = {node for node, times in losses.items() if times > 1}
+        """The protocol lets such a node vote again only after very many slots."""
 
     def run(self) -> Result:
         finding, rule, sentence = Finding.HOLDS, "", "All that must hold held."
@@ -170,8 +181,16 @@ class Run:
     def missing(self, live: list[Process]) -> list[str]:
         """What is not as it must be in the end."""
         checkers = self.world.checkers
-        found = []
+        newest = checkers.newest
+        live = [process for process in live if self._wanted(process, newest.membership)]
+        found = [f"R{process.number} is not let in" for process in live if process.outside]
         for process in live:
+            if not (process.replica is None or process.replica.takes_part) and (
+                process.number not in self._forgetful
+            ):
+                found.append(f"R{process.number} does not take part")
+            if len(process.disk.epochs) != newest.membership.epoch:
+                found.append(f"R{process.number} lacks the proof of an epoch")
             open_ = checkers.accepted[process.number] - checkers.replied[process.number]
             if open_:
                 found.append(f"R{process.number} lacks the answers to {len(open_)} questions")
@@ -182,6 +201,15 @@ class Run:
         if len(live) > 1 and max(process.disk.compacted for process in live) < due:
             found.append(f"no checkpoint at slot {due} is stable anywhere")
         return found
+
+    def _wanted(self, process: Process, membership: Membership) -> bool:
+        """Whether it is a member, or is to be one: who has left need not follow, and who is
+        outside need not be let in while too few are there to go on with it."""
+        if not process.outside:
+            return membership.member(process.replica_id) is not None
+        present = sum(p.up and not p.outside for p in self.world.processes)
+        joins = membership.member(process.replica_id) is None
+        return present >= quorum_size(membership.n + joins)
 
     def _check_memory(self) -> None:
         for process in self.world.processes:

@@ -25,7 +25,7 @@ from simulator.meaning import Meaning, fields_for
 from simulator.network import Network
 from simulator.plan import Plan, Question
 from simulator.process import Process
-from simulator.signer import Signatures, SimulatedKeyring, simulated_membership
+from simulator.signer import Signatures, SimulatedKeyring, secret_of, simulated_membership
 from simulator.trace import Trace
 
 NETWORK = bytes(range(32))
@@ -113,20 +113,24 @@ class World:
 
     # --- processes -----------------------------------------------------------------------------
 
-    def add_process(self, replica: ReplicaId) -> Process:
-        """A process of the replica; a second one is its twin."""
+    def add_process(self, replica: ReplicaId, key: int | None = None) -> Process:
+        """A process of the replica; a second one is its twin. One with a `key` of its own is
+        outside until a member knows it."""
         number = len(self.processes)
         draw = Random(f"{self.plan.seed} models {number}")  # noqa: S311  # a seed must replay
         process = Process(number, replica, Disk(self.policy), draw)
         process.peers = tuple(r for r in self.members.replicas if r != replica)
+        process.key = int(replica) if key is None else key
         self.processes.append(process)
-        self.routes.setdefault(replica, []).append(process)
+        route = self.routes.setdefault(replica, [])
+        if key is None:
+            route.append(process)
         return process
 
     def configuration(self, process: Process) -> Configuration:
         key = self.members.public_key(process.replica_id)
-        if key is None:
-            raise ValueError(f"replica {process.replica_id} is no member")
+        if key is None or process.key != process.replica_id:
+            key = secret_of(process.key)
         return Configuration(NETWORK, key, self.members, self.policy)
 
     def boot(self, process: Process, wrap: Callable[[Process], None]) -> None:
@@ -140,7 +144,7 @@ class World:
             process,
             lambda: Replica(
                 self.configuration(process),
-                self.keyrings(process.replica_id),
+                self.keyrings(process.key),
                 tuple(process.disk.log),
                 tip,
             ),
@@ -155,11 +159,17 @@ class World:
         for other in self.processes:
             if other is process or other.replica_id == process.replica_id:
                 continue
-            if other.up and (process.number, other.number) not in self.network.cuts:
+            if process.outside or other.outside:
+                self.put(0, process, events.PeerDown(other.replica_id))
+            elif other.up and (process.number, other.number) not in self.network.cuts:
                 self.put(3_000, other, events.PeerUp(process.replica_id))
                 self.put(3_000, process, events.PeerUp(other.replica_id))
             elif not any(twin.up for twin in self.routes[other.replica_id]):
                 self.put(0, process, events.PeerDown(other.replica_id))
+
+    def expel(self, process: Process) -> None:
+        """Its key is another from now on: nobody is connected with it any more."""
+        self.routes[process.replica_id].remove(process)
 
     def crash(self, process: Process, why: str = "") -> None:
         """The process ends: what was on its way to it is lost, its timers and its work too."""
@@ -181,6 +191,8 @@ class World:
     def reconnect(self, one: Process, other: Process) -> None:
         """The connection breaks and comes up again: what was lost on it is said again."""
         if not (one.up and other.up) or one.replica_id == other.replica_id:
+            return
+        if one.outside or other.outside:
             return
         for here, there in ((one, other), (other, one)):
             self.put(5_000, here, events.PeerDown(there.replica_id))
@@ -394,6 +406,18 @@ class World:
     def _change_members(self, process: Process, effect: effects.MembersChanged) -> None:
         replicas = {member.replica for member in effect.members}
         process.peers = tuple(sorted(replicas - {process.replica_id}))
+        for other in self.processes:
+            if other.outside and other is not process:
+                key = secret_of(other.key)
+                if any(member.public_key == key for member in effect.members):
+                    self._let_in(other)
+
+    def _let_in(self, process: Process) -> None:
+        """Its key is known: all that are connected with members are connected with it."""
+        process.outside = False
+        self.routes[process.replica_id].append(process)
+        if process.up:
+            self.connect_all(process)
 
     # --- users ---------------------------------------------------------------------------------
 

@@ -20,8 +20,9 @@ from typing import Any
 import trio
 
 from daemon.bench.instant import InstantEngine, InstantJudge, question
-from daemon.cli import report, run_until_signalled
+from daemon.commands.running import run_until_signalled
 from daemon.config import Config, read_config
+from daemon.ending import report
 from daemon.genesis import Genesis
 from daemon.node import Models, Parts, run
 from daemon.queries import Queries, Query

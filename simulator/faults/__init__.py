@@ -8,6 +8,7 @@ from simulator.faults.contradict import Contradict
 from simulator.faults.copy import Copy
 from simulator.faults.crash import Crash
 from simulator.faults.equivocate import Equivocate
+from simulator.faults.fabricate import Fabricate
 from simulator.faults.flood import Flood
 from simulator.faults.forge import Forge
 from simulator.faults.frame import Frame
@@ -45,6 +46,7 @@ BEHAVIOURS: dict[str, type[Fault]] = {
     "copy": Copy,
     "double_vote": DoubleVote,
     "equivocate": Equivocate,
+    "fabricate": Fabricate,
     "false_primary": FalsePrimary,
     "flood": Flood,
     "forge": Forge,

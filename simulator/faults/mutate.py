@@ -1,6 +1,6 @@
 """Messages with one part changed, signed again."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass, replace
 from enum import Enum
 from typing import Any, ClassVar
@@ -30,11 +30,15 @@ class Mutate(Fault):
         return chosen
 
     def _mutated(self, message: WireMessage) -> WireMessage:
-        """As it would arrive; the message itself if nobody could read the mutant."""
+        return self._readable(lambda: self._mutant(message)) or message
+
+    @staticmethod
+    def _readable(make: Callable[[], WireMessage]) -> WireMessage | None:
+        """As it would arrive; None if nobody could read it."""
         try:
-            return decode(encode(self._mutant(message)))
-        except (Malformed, ValueError, TypeError, AttributeError, OverflowError):
-            return message
+            return decode(encode(make()))
+        except (Malformed, ValueError, TypeError, AttributeError, OverflowError, KeyError):
+            return None
 
     def _mutant(self, value: Any) -> Any:
         draw = self._draw

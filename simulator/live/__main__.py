@@ -22,7 +22,7 @@ def main() -> int:
     import trio
 
     from daemon import logs
-    from daemon.cli import run_until_signalled
+    from daemon.commands.running import run_until_signalled
     from daemon.config import read_config
     from daemon.node import Parts, run
 
@@ -57,7 +57,7 @@ async def _instant_models(config: Any, _genesis: Any, me: Any) -> Any:
 
 
 if __name__ == "__main__":
-    from daemon.cli import report
+    from daemon.ending import report
 
     try:
         code = main()

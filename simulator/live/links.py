@@ -16,13 +16,12 @@ from pbft.effects import ArmTimer, Effect
 from pbft.events import Event, PeerDown, PeerUp, Received, Started, TimerFired
 from pbft.types import FULL_BP, ReplicaId
 from simulator.faults.base import Fault
-from simulator.incidents import WHERE
 from simulator.network import Weather
 from simulator.plan import Incident, incident_from_json, incident_to_json
+from simulator.weather import weather_of
 from simulator.world import NOTICE_MS
 
 TICK_MS = 50
-KINDS = ("part", "cut", "lose", "delay", "reconnect")
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,11 +170,5 @@ def _link(incident: Incident, me: int, members: tuple[ReplicaId, ...]) -> Link:
             return Link(incident, Weather(sources=deaf, lose_bp=FULL_BP), met)
         case "reconnect":
             return Link(incident, None, others)
-    where: dict[str, Any] = {
-        name: frozenset(value) for name in WHERE if (value := incident.get(name)) is not None
-    }
-    if incident.kind == "lose":
-        weather = Weather(**where, lose_bp=incident.get("share_bp", FULL_BP))
-        return Link(incident, weather, others)
-    low_ms, high_ms = incident.settings["extra_ms"]
-    return Link(incident, Weather(**where, extra_ms=(low_ms, high_ms)), frozenset())
+    loses = incident.kind == "lose"
+    return Link(incident, weather_of(incident, 0), others if loses else frozenset())

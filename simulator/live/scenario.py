@@ -1,92 +1,49 @@
 """`qnode sim live`: a scenario file against real daemons, judged through their HTTP ports.
 
-Crashes are SIGKILL, pauses SIGSTOP; a node that misbehaves is the ordinary daemon with the same
-class around its replica as in the simulation, and faults of links are made where messages come in
-(`simulator.live.links`). A scenario with another fault is refused before anything starts.
+Crashes are SIGKILL, pauses SIGSTOP, a full disk is a full disk, a twin a second process with a copy
+of the key; a node that misbehaves is the ordinary daemon with the same class around its replica as
+in the simulation. What happens between the nodes is made by one of two means
+(`simulator.live.means`). What cannot be done is refused before anything starts.
 """
 
-import argparse
-import json
-import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from contextlib import ExitStack
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from daemon.errors import QnodeError
-from daemon.verification import verify_bytes
-from pbft.certificate import Certificate, from_text
-from pbft.errors import InvalidCertificate
-from simulator.errors import BadScenario, Finding
+from simulator.errors import Finding
 from simulator.faults import BEHAVIOURS
 from simulator.incidents import byzantine_nodes
-from simulator.live import links
-from simulator.live.nodes import LiveNetwork
-from simulator.plan import Plan, Question
-from simulator.scenario import read_scenario
+from simulator.live.means import LINK_KINDS, Messages, Namespaces, processes_of
+from simulator.live.namespaces import small_disk
+from simulator.live.nodes import LiveNetwork, LiveNode
+from simulator.live.verdict import Asked, Told, fetch, history_fault, told_by, unexpected
+from simulator.plan import Incident, Plan, Question
 
 DECIDED_S = 120.0
-
-
-def run(options: argparse.Namespace) -> int:
-    """Runs the scenarios one after the other; the exit code is the worst of them."""
-    plans = [read_scenario(path) for path in options.scenario]
-    for plan in plans:
-        check_live(plan)
-    results = []
-    for plan in plans:
-        with tempfile.TemporaryDirectory(prefix="qnode-live-", dir=options.folder) as folder:
-            results.append(Live(plan, Path(folder), instant=not options.models).run())
-        if not options.json:
-            _tell(results[-1])
-    failed = sum(result["finding"] != "holds" for result in results)
-    if options.json:
-        print(json.dumps({"scenarios": len(results), "failed": failed, "runs": results}, indent=1))
-    return max(Finding(result["finding"]).exit_code for result in results)
-
-
-def _tell(result: dict[str, Any]) -> None:
-    print(
-        f"{result['name']:32}  {result['finding']}: {result['sentence']} "
-        f"{result['decided']} of {result['asked']} decided, {result['wall_s']} s",
-        flush=True,
-    )
-
-
-def check_live(plan: Plan) -> None:
-    """Raises `BadScenario` for what cannot be done to real nodes."""
-    seen: set[int] = set()
-    for fault in plan.faults:
-        if fault.kind in BEHAVIOURS:
-            node = fault.settings["node"]
-            if node in seen:
-                raise BadScenario(f"Live, node {node} can have one behaviour, from start to end.")
-            seen.add(node)
-        elif fault.kind in links.KINDS:
-            pass
-        elif fault.kind not in ("crash", "pause"):
-            known = ", ".join(("crash", "pause", *links.KINDS))
-            raise BadScenario(f"Live runs know {known} and behaviours; not {fault.kind}.")
-        elif fault.get("lose", "nothing") != "nothing" or fault.get("effects") is not None:
-            raise BadScenario("Live, a crash is a SIGKILL: leave out `lose` and `effects`.")
-    if plan.nodes > 10:
-        raise BadScenario("Live runs have at most 10 nodes on one machine.")
-
-
-@dataclass(slots=True)
-class Asked:
-    node: int
-    request_id: str
-    records: dict[int, Certificate] = field(default_factory=dict)
+SMALL_DISK_BYTES = 64 * 1024 * 1024
 
 
 class Live:
     """One live run."""
 
-    def __init__(self, plan: Plan, folder: Path, *, instant: bool) -> None:
-        self._plan = plan
-        faults = {
+    def __init__(self, plan: Plan, folder: Path, means: str, *, instant: bool) -> None:
+        # What has no end lasts until the calm, as in virtual time.
+        self._plan = replace(
+            plan,
+            faults=tuple(
+                replace(fault, until_ms=fault.until_ms or plan.calm_ms)
+                if fault.kind in (*LINK_KINDS, "disk_full")
+                else fault
+                for fault in plan.faults
+            ),
+        )
+        self._means = Namespaces(plan, processes_of(plan)) if means == "namespaces" else Messages()
+        behaviours = {
             fault.settings["node"]: (
                 fault.kind,
                 {k: v for k, v in fault.settings.items() if k != "node"},
@@ -94,63 +51,100 @@ class Live:
             for fault in plan.faults
             if fault.kind in BEHAVIOURS
         }
-        self._network = LiveNetwork(folder, plan.nodes, faults, plan.the_policy(), instant=instant)
-        byzantine = byzantine_nodes(plan.faults)
-        self._honest = [number for number in range(plan.nodes) if number not in byzantine]
+        twins = [fault.settings["node"] for fault in plan.faults if fault.kind == "twin"]
+        self._network = LiveNetwork(
+            folder, plan.nodes, twins, behaviours, plan.the_policy(), self._means, instant=instant
+        )
+        self._byzantine = byzantine_nodes(plan.faults)
+        self._honest = {
+            number: node
+            for number, node in enumerate(self._network.nodes)
+            if number not in self._byzantine
+        }
         self._asked: list[Asked] = []
+        self._stopped: dict[str, str] = {}
+        """Processes that ended by themselves, and what they said."""
 
     def run(self) -> dict[str, Any]:
         began_s = time.monotonic()
-        finding, sentence = Finding.HOLDS, "All that must hold held."
-        with self._network as network:
-            network.start()
+        with ExitStack() as stack:
+            stack.callback(self._means.close)
+            for fault in self._plan.faults:
+                if fault.kind == "disk_full":
+                    data = self._network.nodes[fault.settings["node"]].data
+                    stack.enter_context(small_disk(data, SMALL_DISK_BYTES))
+            stack.enter_context(self._network)
+            self._network.start()
             self._safety_phase()
-            try:
-                self._liveness_phase()
-            except TimeoutError as error:
-                finding, sentence = Finding.LIVENESS, str(error)
-            else:
-                if fault := self._history_fault():
-                    finding, sentence = Finding.SAFETY, fault
+            finding, sentence = self._liveness_phase()
+            told = self._told().values()
+            for node in self._network.processes:
+                if node.stopped_itself:
+                    self._stopped[node.name] = node.last_words
         return {
             "name": self._plan.name,
             "finding": finding.value,
             "sentence": sentence,
+            "links": self._means.name,
             "asked": len(self._asked),
             "decided": sum(bool(asked.records) for asked in self._asked),
+            "view": max((each.view for each in told), default=0),
+            "epoch": max((each.epoch for each in told), default=0),
+            "accused": sorted({replica for each in told for replica in each.accused}),
+            "stopped": self._stopped,
+            **self._means.figures(),
             "wall_s": round(time.monotonic() - began_s, 1),
         }
 
     # --- phases --------------------------------------------------------------------------------
 
     def _safety_phase(self) -> None:
-        actions: list[tuple[int, int, Callable[[], None]]] = []
-
-        def at(when_ms: int, action: Callable[[], None]) -> None:
-            actions.append((when_ms, len(actions), action))
-
-        for question in self._plan.questions:
-            at(question.at_ms, lambda question=question: self._ask(question))  # type: ignore[misc]
-        for fault in self._plan.faults:
-            if fault.kind in BEHAVIOURS or fault.kind in links.KINDS:
-                continue
-            node = self._network.nodes[fault.settings["node"]]
-            at(fault.at_ms, node.kill if fault.kind == "crash" else node.pause)
-            if fault.until_ms is not None:
-                at(fault.until_ms, node.start if fault.kind == "crash" else node.resume)
-        # What has no end lasts until the calm, as in virtual time.
-        weather = [
-            replace(fault, until_ms=fault.until_ms or self._plan.calm_ms)
-            for fault in self._plan.faults
-            if fault.kind in links.KINDS
+        actions: list[tuple[int, Callable[[], None]]] = [
+            (question.at_ms, partial(self._ask, question)) for question in self._plan.questions
         ]
-        for node in self._network.nodes:
-            links.write(node.links, weather)
+        for place, fault in enumerate(self._plan.faults):
+            begin, end = self._deeds(place, fault)
+            if begin is not None:
+                actions.append((fault.at_ms, begin))
+            if end is not None and fault.until_ms is not None:
+                actions.append((fault.until_ms, end))
+        self._means.start_clock(
+            [node.folder for node in self._network.processes],
+            [fault for fault in self._plan.faults if fault.kind in LINK_KINDS],
+        )
         began_s = time.monotonic()
-        for when_ms, _, action in sorted(actions, key=lambda entry: entry[:2]):
+        actions.append((self._plan.calm_ms, lambda: None))
+        for when_ms, action in sorted(actions, key=lambda entry: entry[0]):
             time.sleep(max(0.0, began_s + when_ms / 1_000 - time.monotonic()))
             action()
-        time.sleep(max(0.0, began_s + self._plan.calm_ms / 1_000 - time.monotonic()))
+
+    def _deeds(
+        self, place: int, fault: Incident
+    ) -> tuple[Callable[[], None] | None, Callable[[], None] | None]:
+        """How the fault begins and ends."""
+        if fault.kind in BEHAVIOURS:
+            return None, None
+        if fault.kind in LINK_KINDS:
+            return partial(self._means.begin, place, fault), partial(self._means.end, place, fault)
+        number = fault.settings["node"]
+        node = self._network.nodes[number]
+        match fault.kind:
+            case "crash":
+                return node.kill, partial(_rise, node, fault.get("lose", "nothing"))
+            case "pause":
+                return node.pause, node.resume
+            case "disk_full":
+                return partial(_fill_disk, node), partial(self._free_disk, node)
+        twin = self._network.twins[number]
+        node.may_stop = twin.may_stop = True
+        return twin.start, twin.kill
+
+    def _free_disk(self, node: LiveNode) -> None:
+        node.free_disk()
+        if node.stopped_itself:
+            self._stopped[node.name] = node.last_words
+            node.start()
+        node.may_stop = False
 
     def _ask(self, question: Question) -> None:
         node = self._network.nodes[question.node]
@@ -159,65 +153,69 @@ class Live:
         text = f"Question {len(self._asked) + 1}: what is the capital of France?"
         query = {"question": text, "mode": "consensus", "max_tokens": 24}
         try:
-            accepted = node.client.post("/api/ai/query", query, Prefer="respond-async")
+            with node.asked() as client:
+                accepted = client.post("/api/ai/query", query, Prefer="respond-async")
         except (OSError, QnodeError):
             return  # still starting; its user asks elsewhere
         self._asked.append(Asked(question.node, accepted["request_id"]))
 
-    def _liveness_phase(self) -> None:
+    def _liveness_phase(self) -> tuple[Finding, str]:
         network = self._network
-        for node in network.nodes:
+        for number, node in enumerate(network.nodes):
             node.resume()
-            if not node.running:
+            if not node.running and number not in network.twins:
                 node.start()
-        network.wait(network.whole, "all nodes are connected again")
-        for number in self._honest:
-            self._ask(Question(0, number))
-        honest = [asked for asked in self._asked if asked.node in self._honest]
-        network.wait(
-            lambda: sum(self._fetch(asked) for asked in honest) == len(honest),
-            "every question is decided on every honest node",
-            DECIDED_S,
-        )
+        try:
+            network.wait(network.whole, "all nodes are connected again")
+            network.wait(self._keys_run_once, "of two processes with one key, one gives up")
+            for number in self._honest:
+                self._ask(Question(0, number))
+            honest = [asked for asked in self._asked if asked.node in self._honest]
+            network.wait(
+                lambda: (
+                    sum(fetch(asked, self._honest, network.genesis) for asked in honest)
+                    == len(honest)
+                ),
+                "every question is decided on every honest node",
+                DECIDED_S,
+            )
+        except TimeoutError as error:
+            return Finding.LIVENESS, str(error)
+        if fault := history_fault(self._asked):
+            return Finding.SAFETY, fault
+        return self._judge_end()
 
-    def _fetch(self, asked: Asked) -> bool:
-        """Whether every honest node has the decision."""
-        for number in self._honest:
-            if number in asked.records:
-                continue
-            client = self._network.nodes[number].client
-            try:
-                record = client.get(f"/api/consensus/{asked.request_id}")
-                if "certificate" not in record:
-                    return False
-                text = client.get_text(record["certificate"])
-            except (OSError, QnodeError):
-                return False
-            verify_bytes(text.encode(), self._network.genesis)
-            asked.records[number] = from_text(text)
-        return True
+    def _keys_run_once(self) -> bool:
+        """A key that runs twice is noticed; a twin that was stopped at its time is over."""
+        twins = self._network.twins.items()
+        return not any(twin.running and self._network.nodes[n].running for n, twin in twins)
 
-    # --- history -------------------------------------------------------------------------------
+    def _judge_end(self) -> tuple[Finding, str]:
+        decided = sum(bool(asked.records) for asked in self._asked)
 
-    def _history_fault(self) -> str | None:
-        """What the nodes' answers over HTTP contradict each other in; None if they do not."""
-        places: dict[tuple[int, int], str] = {}
-        for asked in self._asked:
-            certificates = list(asked.records.values())
-            for certificate in certificates:
-                first = certificates[0]
-                if (certificate.item, certificate.sequence_number) != (
-                    first.item,
-                    first.sequence_number,
-                ):
-                    return f"Two nodes tell different decisions of {asked.request_id}."
-                try:
-                    if certificate.request_id.hex() != asked.request_id:
-                        return f"A node tells another decision than that of {asked.request_id}."
-                except InvalidCertificate as error:
-                    return str(error)
-            if certificates:
-                place = (certificates[0].sequence_number, certificates[0].index)
-                if places.setdefault(place, asked.request_id) != asked.request_id:
-                    return f"Two questions are at one place of the ledger, {place}."
-        return None
+        def fault() -> str | None:
+            return unexpected(self._plan.expect, self._told(), decided)
+
+        try:
+            # Evidence is decided after what it is about.
+            self._network.wait(lambda: fault() is None, "", DECIDED_S)
+        except TimeoutError:
+            return Finding.UNEXPECTED, fault() or "What was expected came too late."
+        for number, told in self._told().items():
+            if wrongly := sorted(set(told.accused) - self._byzantine):
+                return Finding.SAFETY, f"Node {number} holds the honest {wrongly} for faulty."
+        return Finding.HOLDS, "All that must hold held."
+
+    def _told(self) -> dict[int, Told]:
+        told = ((number, told_by(node)) for number, node in self._honest.items())
+        return {number: each for number, each in told if each is not None}
+
+
+def _rise(node: LiveNode, loses: str) -> None:
+    node.lose(loses)
+    node.start()
+
+
+def _fill_disk(node: LiveNode) -> None:
+    node.may_stop = True
+    node.fill_disk()

@@ -4,6 +4,9 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
+from itertools import count as count_from
+from itertools import islice
 
 import pytest
 
@@ -13,8 +16,8 @@ from simulator.faults.tweak import BYZZBENCH
 from simulator.generate import plan_of
 from simulator.mutant_list import MUTANTS, Mutant
 from simulator.mutants import kill_all, place_of
-from simulator.plan import Plan, to_text
-from simulator.run import Result, run
+from simulator.plan import Incident, Plan, Question, to_text
+from simulator.run import Result, Run, run
 from simulator.shrink import shrink
 from simulator.trace import Trace
 
@@ -34,6 +37,15 @@ PAPER_IDS = {
     *(f"C{i}" for i in range(1, 4)),
     *(f"O{i}" for i in range(1, 6)),
 }
+
+
+CHANGES = {"join", "endorse", "replace_key", "set_policy"}
+
+
+def seeds_with_changes(count: int) -> list[int]:
+    """The first swarm seeds whose plans change who the members are, or what they go by."""
+    changing = (s for s in count_from(1_000) if any(f.kind in CHANGES for f in plan_of(s).faults))
+    return list(islice(changing, count))
 
 
 def must_hold(plan: Plan) -> Result:
@@ -58,6 +70,33 @@ def test_every_recipe_is_there() -> None:
 def test_a_swarm_seed_holds(seed: int) -> None:
     """Whatever a seed brings, safety holds, and progress comes in the end."""
     must_hold(plan_of(seed))
+
+
+@pytest.mark.parametrize("seed", seeds_with_changes(16))
+def test_a_seed_with_other_members_holds(seed: int) -> None:
+    """Members join, leave, get other keys and rules and lose their disks, amid liars and crashes:
+    in the end all members take part, and hold the proof of every epoch."""
+    must_hold(plan_of(seed))
+
+
+def test_logs_stay_short_and_primaries_change_over_many_checkpoints() -> None:
+    """Through several checkpoints, with a crash in every other part: logs are compacted, and the
+    lead goes round even while nobody is suspected."""
+    questions = tuple(Question(200 * k, k % 4, k) for k in range(240))
+    crashes = tuple(
+        Incident("crash", 3_000 * k, 3_000 * k + 700, {"node": k % 4}) for k in range(1, 16)
+    )
+    plan = Plan(
+        5, 4, questions, crashes, calm_ms=50_000, policy={"rotation_slots": 64}, name="busy"
+    )
+    busy = Run(plan, Trace())
+    result = busy.run()
+    assert result.ok, result.sentence
+    assert result.figures["slots"] > 3 * 64
+    for process in busy.world.processes:
+        assert process.replica is not None
+        assert process.replica.view >= 1
+        assert len(process.disk.log) < 64 * 20
 
 
 @pytest.mark.parametrize("plan", list(twins.plans(4, 7, 8, seed=0)), ids=lambda plan: plan.name)
@@ -118,10 +157,6 @@ def test_a_trace_that_is_kept_is_the_same_run() -> None:
 
 def test_a_planted_failure_shrinks_to_its_cause() -> None:
     """Three colluders among many other faults are what is left of a false agreement."""
-    from dataclasses import replace
-
-    from simulator.plan import Incident
-
     plan = next(recipe.plan for recipe in recipes() if recipe.name == "O5-colluders-win")
     noise = tuple(Incident("delay", 100 * i, 100 * i + 80, {"extra_ms": [1, 9]}) for i in range(12))
     result = run(replace(plan, expect={}, faults=noise + plan.faults))

@@ -18,7 +18,7 @@ from pbft.policy import Policy
 from tests.support.commands import environment
 from tests.support.serving import Reply, call
 
-QNODE = "daemon.cli"
+QNODE = "qnode"
 INSTANT = "tests.support.instant"
 """The same daemon with a model that answers at once."""
 

@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 import pytest
 import trio
 
-from daemon.cli import _leaves
 from daemon.config import HttpConfig
+from daemon.ending import _leaves
 from daemon.errors import AlreadyRunning, StorageFailed, UsageError
 from daemon.http.requests import BODY_BYTES_MAX
 from daemon.http.server import HttpServer

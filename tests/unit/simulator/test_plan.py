@@ -50,6 +50,8 @@ def test_a_scenario_becomes_a_plan() -> None:
         ('[[fault]]\nkind = "crash"\nnode = 1\ndepth = 2', "depth"),
         ('[[fault]]\nkind = "crash"\nnode = 1\nlose = "hope"', "hope"),
         ('[[fault]]\nkind = "delay"\nextra_ms = [5, 1]', "extra_ms"),
+        ('[[fault]]\nkind = "set_policy"\nattempts_max = 0', "attempts_max"),
+        ('[[fault]]\nkind = "join"\n[[fault]]\nkind = "join"', "One node can join"),
         ("[expect]\nweather = 1", "weather"),
         ('[expect]\nfinding = "good"', "good"),
         ("[policy]\nview_timeout_ms = 1", "view_timeout_ms"),

@@ -1,0 +1,1 @@
+"""The program: all commands of all parts, put together. Nothing imports this."""
