@@ -64,7 +64,7 @@ class DemoNode:
         config = str(self.folder / "qnode.toml")
         if self.fault:
             return [sys.executable, "-m", "simulator.live", "--fault", self.fault, config]
-        return [sys.executable, "-m", "qnode", "run", "--config", config]
+        return [sys.executable, "-m", "daemon.cli", "run", "--config", config]
 
 
 class Demo:

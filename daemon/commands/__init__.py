@@ -1,2 +1,2 @@
-"""The commands of a node, for `qnode.cli`. Heavy imports are inside the commands, so that
+"""The commands of a node, for `daemon.cli`. Heavy imports are inside the commands, so that
 `qnode --help` is quick."""

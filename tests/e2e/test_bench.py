@@ -62,7 +62,7 @@ def test_a_small_benchmark(tmp_path: Path) -> None:
 def bench(tmp_path: Path) -> subprocess.Popen[str]:
     """A benchmark that would run for minutes."""
     return subprocess.Popen(  # noqa: S603 - our own program
-        [sys.executable, "-m", "qnode", "bench", "consensus", "--concurrency", "2",
+        [sys.executable, "-m", "daemon.cli", "bench", "consensus", "--concurrency", "2",
          "--seconds", "300", "--folder", str(tmp_path)],
         env=environment(),
         stdin=subprocess.DEVNULL,

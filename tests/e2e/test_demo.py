@@ -76,7 +76,7 @@ def test_ctrl_c_leaves_no_process_behind(tmp_path: Path) -> None:
     """While the nodes start: one line, code 130, and nothing keeps running."""
     folder = tmp_path / "demo"
     with subprocess.Popen(  # noqa: S603 - our own program
-        [sys.executable, "-m", "qnode", "demo", "--folder", str(folder)],
+        [sys.executable, "-m", "daemon.cli", "demo", "--folder", str(folder)],
         env=environment(),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,

@@ -87,7 +87,7 @@ def test_nothing_outlives_a_run_that_is_killed(namespaces: None, tmp_path: Path)
     """The nodes end with the run, and so do their namespaces, which nobody else is in."""
     with subprocess.Popen(  # noqa: S603 - our own program
         [
-            sys.executable, "-m", "qnode", "sim", "live", SCENARIOS / "L01-clean.toml",
+            sys.executable, "-m", "daemon.cli", "sim", "live", SCENARIOS / "L01-clean.toml",
             "--links", "namespaces", "--folder", tmp_path,
         ],
         env=environment(),

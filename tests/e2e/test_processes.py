@@ -150,7 +150,7 @@ def interrupted(node: RealNode, command: str, delay_s: float, signals: int = 1) 
     on, up to so many signals."""
     config = str(node.folder / "qnode.toml")
     module = {
-        "daemon": ["-m", "qnode", "run", "--config", config],
+        "daemon": ["-m", "daemon.cli", "run", "--config", config],
         "live": ["-m", "simulator.live", "--fault", "lie", config],
     }[command]
     with subprocess.Popen(  # noqa: S603 - our own program

@@ -20,7 +20,7 @@ def qnode(
 ) -> subprocess.CompletedProcess[str]:
     """Runs one command to its end."""
     return subprocess.run(  # noqa: S603 - our own program
-        [sys.executable, "-m", "qnode", *map(str, arguments)],
+        [sys.executable, "-m", "daemon.cli", *map(str, arguments)],
         cwd=cwd,
         env=environment(**env),
         capture_output=True,

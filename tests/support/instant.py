@@ -8,13 +8,12 @@ import sys
 from functools import partial
 from typing import Any
 
-from daemon import node
+from daemon import cli, node
 from daemon.bench.instant import InstantEngine, InstantJudge
 from daemon.config import Config
 from daemon.genesis import Genesis
 from daemon.identity import load_key
 from pbft.types import ReplicaId
-from qnode import cli
 
 
 async def instant_models(config: Config, _genesis: Genesis, _me: Any) -> node.Models:

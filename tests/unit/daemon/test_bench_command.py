@@ -6,11 +6,11 @@ from itertools import combinations
 
 import pytest
 
+from daemon import cli
 from daemon.bench.instant import InstantEngine, InstantJudge, number_of, question
 from inference.engine import GenerationRequest
 from pbft.policy import Policy
 from pbft.types import FULL_BP, ReplicaId
-from qnode import cli
 from tests.support.commands import environment
 
 Capture = pytest.CaptureFixture[str]

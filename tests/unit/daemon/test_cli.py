@@ -15,11 +15,11 @@ from pathlib import Path
 
 import pytest
 
+from daemon import cli
 from daemon.genesis import Genesis, read_genesis
 from daemon.identity import read_member_record
 from daemon.queries import Query
 from pbft.policy import Policy
-from qnode import cli
 from tests.support.commands import environment, failed, qnode
 from tests.support.founding import certificate_text, founded, member_text, write_genesis
 from tests.support.serving import StubQueries, serving

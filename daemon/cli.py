@@ -1,4 +1,7 @@
-"""The command line. Heavy imports are inside the commands, so that `qnode --help` is quick."""
+"""The command line: the commands of all parts, put together. Nothing imports this.
+
+Heavy imports are inside the commands, so that `qnode --help` is quick.
+"""
 
 import argparse
 import io
@@ -54,3 +57,7 @@ def _real_models(models: "Models") -> "Meaning":
     from simulator.live.models import load
 
     return load(models)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,1 +1,0 @@
-"""The program: all commands of all parts, put together. Nothing imports this."""
