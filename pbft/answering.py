@@ -28,9 +28,12 @@ class Answering:
         self._on_commitment = on_commitment
 
     def draw(self, round_: Round) -> None:
-        """Ask the model, unless the log holds an answer already."""
-        if round_.request is None or round_.drawn is not None or not self._context.takes_part:
+        """Ask the model, unless it was asked before or the log holds an answer already."""
+        if round_.request is None or round_.drawn is not None or round_.drawing:
             return
+        if not self._context.takes_part:
+            return
+        round_.drawing = True
         request = round_.request.message
         temperature_milli = self._context.policy.temperature_milli >> round_.attempt
         self._context.emit(

@@ -356,6 +356,7 @@ class Observation:
                 if asked.message.replica == context.me:
                     context.broadcast(asked)  # a new member has not heard of it
                 self.answering.commit_again(round_)
+                self.answering.draw(round_)  # who did not take part until now has no answer yet
 
     # --- recovery and reconnection -------------------------------------------------------------
 

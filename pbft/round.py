@@ -39,6 +39,8 @@ class Round:
     attempt: int
     opened_by: ReplicaId
     request: Signed[Request] | None = None
+    drawing: bool = False
+    """The model was asked in this life."""
     drawn: AnswerDrawn | None = None
     commitments: dict[ReplicaId, Signed[AnswerCommitment]] = field(default_factory=dict)
     seals: tuple[Signed[Seal], ...] = ()
@@ -185,6 +187,7 @@ class Rounds:
             *round_.key,
             opened_by=round_.opened_by,
             request=round_.request,
+            drawing=round_.drawing,
             drawn=round_.drawn,
         )
         return self._rounds[round_.key]

@@ -144,8 +144,10 @@ class Checkers:
         if process.honest:
             self._asked.add(request)
 
-    def on_rejected(self, process: "Process", _: effects.Rejected) -> None:
+    def on_rejected(self, process: "Process", effect: effects.Rejected) -> None:
         self.rejected += process.honest
+        # Its user is told to ask anew, as when the asking node got another key meanwhile.
+        self.accepted[process.number].discard(effect.request_id)
 
     def on_refused(self, process: "Process", effect: effects.Refused) -> None:
         if process.honest:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from pbft.effects import ArmTimer, Broadcast, Effect, Send
+from pbft.effects import ArmTimer, Broadcast, Compact, Effect, Send
 from pbft.events import Event, TimerFired
 from pbft.messages import Proposal, Seal
 from simulator.faults.base import Fault, inner_of
@@ -31,7 +31,12 @@ class Stall(Fault):
     def step(self, event: Event) -> list[Effect]:
         if isinstance(event, TimerFired) and event.timer in self._held:
             return [self._held.pop(event.timer)]
-        return super().step(event)
+        effects = super().step(event)
+        if any(isinstance(effect, Compact) for effect in effects):
+            # Its log is about to forget what they follow from.
+            effects = [*self._held.values(), *effects]
+            self._held.clear()
+        return effects
 
     def sent(self, effect: Broadcast | Send) -> list[Effect]:
         leads = isinstance(effect.message, Proposal) or isinstance(inner_of(effect.message), Seal)

@@ -392,6 +392,28 @@ def test_a_new_member_answers_a_question_that_was_open() -> None:
     assert answerers(cluster, 1, request_id) == [0, 1, 3, 4]
 
 
+def test_a_new_member_answers_a_further_attempt_that_was_open() -> None:
+    """It learned of the attempt from the ledger, when it had no say yet: it asks its model when it
+    has one. Of five, one is silent, so that it is needed."""
+    policy = Policy(rotation_slots=1_024, attempts_max=2)
+    answers: list[str | None] = ["Paris", "Lyon", "Nice", "Metz", "Brest"]
+    cluster = Cluster(4, policy=policy, answers=answers)
+    cluster.drop = lambda source, _t, message: (
+        isinstance(message, Signed) and isinstance(message.message, AnswerCommitment)
+        and message.message.attempt == 1 and (message.message.epoch == 0 or source == 2)
+    )  # fmt: skip
+    request_id = cluster.ask(1)
+    cluster.run()
+    assert [len(node.ledger) for node in cluster.nodes] == [1] * 4, "no agreement: once more"
+    fifth = cluster.join()
+    cluster.settle(10)
+    change(cluster, joins(4), 0, 1, 3)
+    assert cluster.nodes[fifth].inferences == 1
+    assert answerers(cluster, 1, request_id) == [0, 1, 3, 4]
+    assert [node.inferences for node in cluster.nodes[:4]] == [2] * 4, "nobody is asked twice"
+    check(cluster)
+
+
 def test_the_asker_leaves_while_its_question_is_open() -> None:
     """Nobody waits for it: the round is given up by all, and nobody is suspected for it."""
     cluster = cluster_with(answers=[None] * 4)
