@@ -3,11 +3,16 @@
 import argparse
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from daemon.errors import UsageError
 from inference.errors import InferenceError
+
+if TYPE_CHECKING:
+    from inference.attack import Pair
+    from pbft.outcome import Outcome
 
 
 def judge(options: argparse.Namespace) -> int:
@@ -59,10 +64,17 @@ def bench_attack(options: argparse.Namespace) -> int:
     from inference.attack import run_bench
     from inference.evaluation import read_pairs
 
+    def tell(done: int, all_: int) -> None:
+        if sys.stderr.isatty():
+            print(f"\r{done} of {all_} questions", end="", file=sys.stderr, flush=True)
+
     with _for_people():
         pairs = read_pairs(options.pairs)
         rewrite = _writer(options.model) if options.model else None
-        found = run_bench(_judge(options), pairs, rewrite)
+        decided = None if options.quick else _by_network
+        found = run_bench(_judge(options), pairs, rewrite, decided, tell)
+    if sys.stderr.isatty():
+        print("\r\033[K", end="", file=sys.stderr)
     if options.json:
         print(json.dumps(found, ensure_ascii=False))
         return 0
@@ -78,6 +90,14 @@ def bench_attack(options: argparse.Namespace) -> int:
     return 0
 
 
+def _by_network(question: str, said: "Sequence[str]", liars: int, pair: "Pair") -> "Outcome":
+    """By a whole network in virtual time; the liars' words come last."""
+    from simulator.staging import Stage, decide
+
+    lying = frozenset(range(len(said) - liars, len(said)))
+    return decide(Stage(question, tuple(said), lying, pair))
+
+
 def add_commands(commands: Any, benches: Any) -> None:
     """The subcommands `judge`, `evaluate` and, among the benches, `attack`."""
     from inference.catalog import DEFAULT_EMBEDDER
@@ -89,6 +109,9 @@ def add_commands(commands: Any, benches: Any) -> None:
     evaluating.set_defaults(command=evaluate)
     attacking = benches.add_parser("attack", help="liars who know the rules, in whole decisions")
     attacking.add_argument("--model", help="language model that writes attacks too")
+    attacking.add_argument(
+        "--quick", action="store_true", help="the outcome function alone, not whole networks"
+    )
     attacking.set_defaults(command=bench_attack)
     for parser in (judging, evaluating, attacking):
         parser.add_argument("pairs", type=Path, help="one JSON object a line: id, question, a, b")

@@ -7,10 +7,11 @@ in the text. They are made from labelled pairs: the answers that mean the same a
 nodes', and the ones labelled as contradicting them are attacks too. A language model may write
 more (``rewrite``).
 
-Each attack is tried in whole decisions with the protocol's own outcome function: f liars of n
-nodes give the attack, the honest nodes give their answers, and the similarities and contradictions
-are the judge's, as a certificate would record them. Colluding liars say the same words. A decision
-is lost if the certified text is a liar's.
+Each attack is tried in whole decisions: f liars of n nodes give the attack, the honest nodes give
+their answers, and the similarities and contradictions are the judge's, as a certificate would
+record them. Colluding liars say the same words. A decision is lost if the certified text is a
+liar's. How it is decided is for the caller: by the protocol's own outcome function
+(`by_outcome_function`), or by a network (`simulator.staging`).
 """
 
 import hashlib
@@ -24,16 +25,22 @@ from typing import Any
 
 from inference.antonyms import english_poles, han_poles, words_of
 from inference.equivalence import Comparison, Judge
-from inference.evaluation import Pair
+from inference.evaluation import Pair as LabelledPair
 from inference.lexicon import fold_han, opposites
 from inference.numerals import quantities
 from inference.wording import FUNCTION_WORDS, has_han, normalise
-from pbft.outcome import Contradiction, Status, Vote, decide
+from pbft.outcome import Contradiction, Outcome, Status, Vote, decide, triangle_index
 from pbft.policy import Policy
-from pbft.types import ReplicaId, faults_tolerated
+from pbft.types import FULL_BP, ReplicaId, faults_tolerated
 
 Rewrite = Callable[[str, str], str | None]
 """Question and honest answer to a text that says the opposite, or None."""
+
+Pair = Callable[[str, str], tuple[int, str | None]]
+"""Of two texts: similarity in basis points, and why they contradict each other, if they do."""
+
+Decide = Callable[[str, Sequence[str], int, Pair], Outcome]
+"""Question, what is said by node (the liars' words last), how many lie, the judge's measure."""
 
 _AUXILIARY = re.compile(
     r"\b(is|are|was|were|can|will|would|should|must|may|has|have|does|do|did)\b(?!\s+not\b|n't)"
@@ -77,7 +84,7 @@ SCENES = (
 )
 
 
-def cases(pairs: Sequence[Pair]) -> list[Case]:
+def cases(pairs: Sequence[LabelledPair]) -> list[Case]:
     """Labelled pairs by question; everyday scenes, which have none, are left out."""
     honest: dict[str, dict[str, None]] = defaultdict(dict)
     opposed: dict[str, dict[str, None]] = defaultdict(dict)
@@ -120,23 +127,31 @@ def edits(text: str) -> Iterator[tuple[str, str]]:
 
 
 def run_bench(
-    judge: Judge, pairs: Sequence[Pair], rewrite: Rewrite | None = None
+    judge: Judge,
+    pairs: Sequence[LabelledPair],
+    rewrite: Rewrite | None = None,
+    decided: Decide | None = None,
+    tell: Callable[[int, int], None] = lambda _done, _all: None,
 ) -> dict[str, Any]:
     """Try every attack in every scene.
 
     Returns, for each scene, the decisions taken, those in which a liar's text was certified, and
     for how many questions a liar who tries every attack beforehand finds one that is. ``by_kind``
-    counts decisions and losses by the kind of attack over all scenes.
+    counts decisions and losses by the kind of attack over all scenes. ``tell`` hears how many of
+    how many questions are done.
     """
+    decided = decided or by_outcome_function
     found = {
         scene.name: {"decisions": 0, "wrong": 0, "undecided": 0, "questions": 0, "breakable": 0}
         for scene in SCENES
     }
     by_kind: dict[str, dict[str, int]] = defaultdict(lambda: {"decisions": 0, "wrong": 0})
-    for case in cases(pairs):
+    listed = cases(pairs)
+    for done, case in enumerate(listed):
+        tell(done, len(listed))
         attacks = _attacks(case, rewrite)
         texts = [*case.honest, *(text for _, text in attacks)]
-        comparison = judge.compare(case.question, texts)
+        measured = _pair_of(texts, judge.compare(case.question, texts))
         for scene in SCENES:
             record = found[scene.name]
             record["questions"] += 1
@@ -145,10 +160,13 @@ def run_bench(
                 dissenters = [text for text in case.opposed if text != attack][: scene.dissent]
                 if len(dissenters) < scene.dissent:
                     continue
-                status, wrong = _decision(scene, case, attack, dissenters, texts, comparison)
+                said = _said(scene, case, attack, dissenters)
+                outcome = decided(case.question, said, faults_tolerated(scene.nodes), measured)
+                certified = outcome.representative
+                wrong = certified is not None and said[certified] not in case.honest
                 record["decisions"] += 1
                 record["wrong"] += wrong
-                record["undecided"] += status == Status.NO_AGREEMENT
+                record["undecided"] += outcome.status == Status.NO_AGREEMENT
                 by_kind[kind]["decisions"] += 1
                 by_kind[kind]["wrong"] += wrong
                 broken |= wrong
@@ -169,47 +187,44 @@ def _attacks(case: Case, rewrite: Rewrite | None) -> list[tuple[str, str]]:
     return [(kind, text) for text, kind in found.items() if text not in case.honest]
 
 
-def _decision(
-    scene: Scene,
-    case: Case,
-    attack: str,
-    dissenters: list[str],
-    texts: list[str],
-    comparison: Comparison,
-) -> tuple[Status, bool]:
+def _said(scene: Scene, case: Case, attack: str, dissenters: list[str]) -> list[str]:
+    """By node, the liars last."""
     liars = faults_tolerated(scene.nodes)
     honest = scene.nodes - liars - len(dissenters)
     said = [case.honest[n % len(case.honest)] for n in range(honest)]
-    said += [*dissenters, *[attack] * liars]
-    place = [texts.index(text) for text in said]
+    return [*said, *dissenters, *[attack] * liars]
+
+
+def _pair_of(texts: list[str], comparison: Comparison) -> Pair:
+    place = {text: index for index, text in enumerate(texts)}
+    reasons = {(i, j): reason for i, j, reason in comparison.contradictions}
     size = len(texts)
-    flagged = {(i, j): reason for i, j, reason in comparison.contradictions}
 
-    def similarity(i: int, j: int) -> int:
-        if i == j:
-            return 10_000
-        low, high = sorted((i, j))
-        return comparison.similarity_bp[low * (2 * size - low - 1) // 2 + high - low - 1]
+    def pair(one: str, other: str) -> tuple[int, str | None]:
+        if one == other:
+            return FULL_BP, None
+        low, high = sorted((place[one], place[other]))
+        index = triangle_index(low, high, size)
+        return comparison.similarity_bp[index], reasons.get((low, high))
 
-    policy = Policy()
-    outcome = decide(
+    return pair
+
+
+def by_outcome_function(question: str, said: Sequence[str], liars: int, pair: Pair) -> Outcome:
+    """What follows if all answers are in time and all weights are equal."""
+    del question, liars
+    measured = [(i, j, *pair(said[i], said[j])) for i, j in combinations(range(len(said)), 2)]
+    return decide(
         [
             Vote(ReplicaId(n), 1, hashlib.sha256(f"{n} {text}".encode()).digest(), "model")
             for n, text in enumerate(said)
         ],
-        [similarity(place[x], place[y]) for x, y in combinations(range(len(said)), 2)],
-        [
-            Contradiction(x, y, flagged[low, high][:200])
-            for x, y in combinations(range(len(said)), 2)
-            for low, high in [tuple(sorted((place[x], place[y])))]
-            if (low, high) in flagged
-        ],
-        members=scene.nodes,
+        [similarity_bp for _, _, similarity_bp, _ in measured],
+        [Contradiction(i, j, reason[:200]) for i, j, _, reason in measured if reason],
+        members=len(said),
         weight_abstained=0,
-        policy=policy,
+        policy=Policy(),
     )
-    wrong = outcome.representative is not None and said[outcome.representative] not in case.honest
-    return outcome.status, wrong
 
 
 def _number_edits(text: str) -> Iterator[tuple[str, str]]:

@@ -123,8 +123,9 @@ class Meaning:
         del question
         return similarity_bp(one, other) >= threshold_bp and not contradict(one, other)
 
-    def answer(self, request: Request, topic: int, draw: Random) -> Answer:
+    def answer(self, request: Request, topic: int, draw: Random, replica: int) -> Answer:
         """What an honest model says."""
+        del replica  # all are the same model
         models = self.models
         luck = draw.randrange(FULL_BP)
         if luck < models.abstain_bp:

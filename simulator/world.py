@@ -370,7 +370,7 @@ class World:
 
     def _infer(self, process: Process, effect: effects.RunInference) -> None:
         topic = self.topics.get(effect.request_id, 0)
-        said = self.meaning.answer(effect.request, topic, process.draw)
+        said = self.meaning.answer(effect.request, topic, process.draw, process.replica_id)
         ready = events.AnswerReady(
             effect.request_id, effect.attempt, said, process.draw.randbytes(32)
         )

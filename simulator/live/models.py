@@ -45,8 +45,8 @@ class RealMeaning(Meaning):
         del number
         return QUESTIONS[topic % len(QUESTIONS)]
 
-    def answer(self, request: Request, topic: int, draw: Random) -> Answer:
-        del topic
+    def answer(self, request: Request, topic: int, draw: Random, replica: int) -> Answer:
+        del topic, replica
         asked = GenerationRequest(
             question=request.prompt,
             language=None,
