@@ -144,8 +144,8 @@ def test_a_liar_lies_where_it_would_abstain() -> None:
     """A model that failed does not silence it."""
     fault = wrapped(3, 4, Lie)
     asked = request(replica=3)
-    fault.step(events.Submitted(asked))
-    request_id = _only_request(fault.step(events.Started()))
+    fault.step(events.Started())
+    request_id = _only_request(fault.step(events.Submitted(asked)))
     abstention = answer("", finish=Finish.ABSTAINED)
     turn = fault.step(events.AnswerReady(request_id, 0, abstention, bytes(32)))
     (drawn,) = [e.record for e in turn if isinstance(e, effects.Persist)]
