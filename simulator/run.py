@@ -20,7 +20,8 @@ from pbft.types import quorum_size
 from simulator import expectations
 from simulator.checkers import CHECKPOINT_INTERVAL
 from simulator.errors import Finding, Violation
-from simulator.incidents import Incidents, is_byzantine
+from simulator.incidents import Incidents
+from simulator.kinds import is_byzantine
 from simulator.plan import Plan, Question
 from simulator.process import Process
 from simulator.trace import Trace
