@@ -208,7 +208,10 @@ class Run:
         outside need not be let in while too few are there to go on with it."""
         if not process.outside:
             return membership.member(process.replica_id) is not None
-        present = sum(p.up and not p.outside for p in self.world.processes)
+        present = sum(
+            other.up and not other.outside and membership.member(other.replica_id) is not None
+            for other in self.world.processes
+        )
         joins = membership.member(process.replica_id) is None
         return present >= quorum_size(membership.n + joins)
 
