@@ -78,6 +78,8 @@ class Early:
         context = self._context
         if seal.epoch != context.epoch:
             return seal.epoch > context.epoch
+        if not context.takes_part:
+            return False  # nothing of this epoch is for us
         return seal.view > context.view or (seal.view == context.view and not context.active)
 
     def _is_vote_early(self, vote: SlotVote) -> bool:
@@ -86,6 +88,8 @@ class Early:
         context = self._context
         if vote.epoch != context.epoch:
             return vote.epoch > context.epoch
+        if not context.takes_part:
+            return False
         if vote.view != context.view:
             return vote.view > context.view
         return not context.active or (

@@ -36,7 +36,7 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Incident:
-    """One fault: of the network, of a disk, or of a node's behaviour (`simulator.incidents`)."""
+    """One fault: of the network, of a disk, or of a node's behaviour (`simulator.kinds`)."""
 
     kind: str
     at_ms: int
@@ -168,7 +168,7 @@ def incident_from_json(entry: Any) -> Incident:
 
 def check(plan: Plan) -> None:
     """Raises `BadScenario` unless the plan can run."""
-    from simulator.incidents import check_incident
+    from simulator.kinds import check_incident
 
     if type(plan.seed) is not int or plan.seed < 0:
         raise BadScenario("The seed must be a whole number from 0.")

@@ -20,7 +20,8 @@ from pbft.types import quorum_size
 from simulator import expectations
 from simulator.checkers import CHECKPOINT_INTERVAL
 from simulator.errors import Finding, Violation
-from simulator.incidents import Incidents, is_byzantine
+from simulator.incidents import Incidents
+from simulator.kinds import is_byzantine
 from simulator.plan import Plan, Question
 from simulator.process import Process
 from simulator.trace import Trace
@@ -207,7 +208,10 @@ class Run:
         outside need not be let in while too few are there to go on with it."""
         if not process.outside:
             return membership.member(process.replica_id) is not None
-        present = sum(p.up and not p.outside for p in self.world.processes)
+        present = sum(
+            other.up and not other.outside and membership.member(other.replica_id) is not None
+            for other in self.world.processes
+        )
         joins = membership.member(process.replica_id) is None
         return present >= quorum_size(membership.n + joins)
 

@@ -46,6 +46,7 @@ class Link:
     begun: bool = False
     noticed: bool = False
     ended: bool = False
+    restored: bool = False
 
 
 def write(path: Path, faults: list[Incident]) -> None:
@@ -127,8 +128,13 @@ class Links(Fault):
             if loud and not link.noticed and now_ms >= incident.at_ms + NOTICE_MS:
                 link.noticed = True
                 effects += self._tell(link, PeerDown)
-            if not link.ended and incident.until_ms is not None and now_ms >= incident.until_ms:
-                link.ended = True
+            if incident.until_ms is None:
+                continue
+            link.ended = link.ended or now_ms >= incident.until_ms
+            # Later, when all others hear again: what is said at once upon a new connection, by the
+            # first whose fault has ended, would be lost to the last.
+            if not link.restored and now_ms >= incident.until_ms + NOTICE_MS:
+                link.restored = True
                 effects += self._tell(link, PeerDown) + self._tell(link, PeerUp)
         return effects
 

@@ -29,6 +29,7 @@ READY_S = 180.0
 STOP_S = 10.0
 POLL_S = 0.1
 _PR_SET_PDEATHSIG = 1
+_LIBRARY = ctypes.CDLL(None)
 # A log begins with what it is and whose (`daemon.recordlog`); behind are the records.
 _LOG_PREFIX_BYTES = 64
 
@@ -267,6 +268,10 @@ def _flip_a_bit(log: Path) -> None:
 
 
 def _die_with_parent() -> None:
-    """Linux: the kernel ends the node if the run is killed outright."""
+    """Linux: the kernel ends the node if the run is killed outright.
+
+    Runs between fork and exec, where another thread's locks may be held for ever: one call, of a
+    library that is there already.
+    """
     if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        _LIBRARY.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

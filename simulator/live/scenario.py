@@ -17,7 +17,7 @@ from typing import Any
 from daemon.errors import QnodeError
 from simulator.errors import Finding
 from simulator.faults import BEHAVIOURS
-from simulator.incidents import byzantine_nodes
+from simulator.kinds import byzantine_nodes
 from simulator.live.means import LINK_KINDS, Messages, Namespaces, processes_of
 from simulator.live.namespaces import small_disk
 from simulator.live.nodes import LiveNetwork, LiveNode

@@ -1049,6 +1049,19 @@ def test_who_forgot_what_it_signed_gets_back_in_by_an_epoch(ledger: bool) -> Non
     check(cluster)
 
 
+def test_who_forgot_keeps_nothing_of_the_epoch_for_later() -> None:
+    """It takes no part in any view of this epoch, however far the others go: only what is of the
+    next one waits to be read."""
+    solo = Solo(3, records=(Forgot(SALT),))
+    for view in range(1, 9):
+        assert solo.hear(forge.commit(1, forge.D1, view=view)) == []
+        assert solo.hear(forge.prepare(1, forge.D1, view=view)) == []
+    assert solo.replica._early._waiting == {}
+    later = replace(forge.commit(1, forge.D1).message, epoch=Epoch(1))
+    solo.hear(forge.sign(later))
+    assert len(solo.replica._early._waiting[ReplicaId(1)]) == 1
+
+
 def test_an_old_renewal_gives_no_voice_back() -> None:
     """R3 renewed itself into epoch 1, signed there, and loses its whole disk: replaying the ledger,
     it sees epoch 1 begin through its own wish, and still signs nothing there: the wish was made
