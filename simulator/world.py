@@ -10,7 +10,7 @@ from collections.abc import Callable
 from random import Random
 from typing import Any
 
-from pbft import digest, effects, events
+from pbft import digest, events
 from pbft.codec import decode, encode
 from pbft.context import Configuration
 from pbft.keyring import Keyring
@@ -20,6 +20,7 @@ from pbft.replica import Replica
 from pbft.types import ReplicaId, RequestId
 from simulator.checkers import Checkers
 from simulator.disk import Disk
+from simulator.driver import Driver
 from simulator.errors import Finding, Violation
 from simulator.meaning import Meaning, fields_for
 from simulator.network import Network
@@ -33,8 +34,6 @@ NETWORK = bytes(range(32))
 
 NOTICE_MS = 1_000
 """So long a driver takes to notice a connection on which nothing passes."""
-
-EPOCHS_AT_ONCE_MAX = 32
 
 STEPS_MAX = 3_000_000
 """A hundred times what a swarm seed takes: a run with more is a storm that feeds itself."""
@@ -89,27 +88,7 @@ class World:
         self.routes: dict[ReplicaId, list[Process]] = {}
         for number in range(plan.nodes):
             self.add_process(ReplicaId(number))
-        self._performers: dict[type, Callable[[Process, Any], None]] = {
-            effects.Persist: self._persist,
-            effects.Broadcast: self._broadcast,
-            effects.Send: self._on_send,
-            effects.ArmTimer: self._arm,
-            effects.CancelTimer: self._cancel,
-            effects.RunInference: self._infer,
-            effects.CompareAnswers: self._compare,
-            effects.Reply: self._reply,
-            effects.Apply: self._apply,
-            effects.RecordEpoch: lambda p, effect: p.disk.keep_epoch(effect.certificate),
-            effects.MembersChanged: self._change_members,
-            effects.Compact: self._compact,
-            effects.SendLedger: self._send_ledger,
-            effects.Report: lambda p, effect: self.checkers.on_report(p, effect),
-            effects.Rejected: lambda p, effect: self.checkers.on_rejected(p, effect),
-            effects.Refused: lambda p, effect: self.checkers.on_refused(p, effect),
-            effects.Progress: _ignore,
-            effects.Retired: _ignore,
-            effects.ChangeNoted: _ignore,
-        }
+        self._performers = Driver(self).performers
 
     # --- processes -----------------------------------------------------------------------------
 
@@ -305,34 +284,7 @@ class World:
                 f"R{process.number} cannot start again: {type(error).__name__}: {error}",
             ) from error
 
-    # --- effects -------------------------------------------------------------------------------
-
-    def _persist(self, process: Process, effect: effects.Persist) -> None:
-        disk = process.disk
-        if disk.full:
-            self.crash(process, "its disk is full")
-            return
-        disk.append(effect.record)
-        self.checkers.on_logged(process, effect.record)
-
-    def _compact(self, process: Process, effect: effects.Compact) -> None:
-        if process.disk.full:
-            self.crash(process, "its disk is full")
-            return
-        process.disk.replace(effect.records)
-        self.checkers.on_compacted(process)
-
-    def _broadcast(self, process: Process, effect: effects.Broadcast) -> None:
-        message = effect.message
-        if process.honest:
-            self.checkers.on_said(process, message)
-        for replica in process.peers:
-            self.post(process, replica, message)
-
-    def _on_send(self, process: Process, effect: effects.Send) -> None:
-        if process.honest:
-            self.checkers.on_said(process, effect.message)
-        self.post(process, effect.replica, effect.message)
+    # --- messages -----------------------------------------------------------------------------
 
     def post(self, source: Process, replica: ReplicaId, message: WireMessage) -> None:
         """To every process of the replica."""
@@ -355,64 +307,7 @@ class World:
                     self._heap, (at_us, self._count, target.number, target.life, received)
                 )
 
-    def _send_ledger(self, process: Process, effect: effects.SendLedger) -> None:
-        for certificate in process.disk.epochs[effect.proven :][:EPOCHS_AT_ONCE_MAX]:
-            self.post(process, effect.replica, certificate)
-        for slot in process.disk.slots[effect.first - 1 : max(0, effect.last)]:
-            self.post(process, effect.replica, slot)
-
-    def _arm(self, process: Process, effect: effects.ArmTimer) -> None:
-        event = events.TimerFired(effect.timer)
-        process.timers[effect.timer] = self.put(1_000 * effect.delay_ms, process, event)
-
-    def _cancel(self, process: Process, effect: effects.CancelTimer) -> None:
-        process.timers.pop(effect.timer, None)
-
-    def _infer(self, process: Process, effect: effects.RunInference) -> None:
-        topic = self.topics.get(effect.request_id, 0)
-        said = self.meaning.answer(effect.request, topic, process.draw, process.replica_id)
-        ready = events.AnswerReady(
-            effect.request_id, effect.attempt, said, process.draw.randbytes(32)
-        )
-        low_ms, high_ms = self.plan.models.answer_ms
-        self.put(1_000 * process.draw.randint(low_ms, high_ms), process, ready)
-
-    def _compare(self, process: Process, effect: effects.CompareAnswers) -> None:
-        result = self.meaning.compare(effect.question, effect.texts, process.replica_id)
-        compared = events.AnswersCompared(
-            effect.request_id, effect.attempt, effect.answers, *result
-        )
-        low_ms, high_ms = self.plan.models.compare_ms
-        self.put(1_000 * process.draw.randint(low_ms, high_ms), process, compared)
-
-    def _reply(self, process: Process, effect: effects.Reply) -> None:
-        self.checkers.on_reply(process, effect)
-        if effect.final:
-            self.decided.add(effect.request_id)
-
-    def _apply(self, process: Process, effect: effects.Apply) -> None:
-        self.checkers.on_apply(process, effect)
-        process.disk.apply(effect.slot, effect.state)
-        self.trace.applied(process.number, effect.state.chain)
-        if self.trace.keep:
-            commit = effect.slot.commits[0].message
-            self.trace.tell(
-                self.now_us,
-                process.number,
-                "applies",
-                f"slot {effect.sequence_number} of view {commit.view}",
-            )
-
-    def _change_members(self, process: Process, effect: effects.MembersChanged) -> None:
-        replicas = {member.replica for member in effect.members}
-        process.peers = tuple(sorted(replicas - {process.replica_id}))
-        for other in self.processes:
-            if other.outside and other is not process:
-                key = secret_of(other.key)
-                if any(member.public_key == key for member in effect.members):
-                    self._let_in(other)
-
-    def _let_in(self, process: Process) -> None:
+    def let_in(self, process: Process) -> None:
         """Its key is known: all that are connected with members are connected with it."""
         process.outside = False
         self.routes[process.replica_id].append(process)
@@ -444,7 +339,3 @@ class World:
         self.checkers.on_asked(process, request)
         self.put(0, process, events.Submitted(request))
         return request_id
-
-
-def _ignore(_process: Process, _effect: object) -> None:
-    """What only people want to know."""
