@@ -20,6 +20,7 @@ from inference.polarity import HAN_NEGATOR, Reading, is_negator, read
 from inference.wording import FUNCTION_WORDS, has_han, normalise
 
 _MASK_BITS = 1024
+_VERDICT_UNITS_MAX = 2
 _CODE_FENCE = re.compile(r"```[\w+-]*\n?")
 _LIST_MARK = re.compile(r"(?m)^\s*(?:[-*+•]|\d{1,2}[.)、]|#{1,6})\s+")
 # 1. … 2. … in one line is a list too.
@@ -197,10 +198,26 @@ def analyse(text: str) -> Analysis:
     """Analyse a text; the result is kept, as answers are compared with many others."""
     bare = strip_markup(text)
     pieces = [piece.strip() for piece in _SENTENCE_END.split(bare) if re.search(r"\w", piece)]
+    pieces = _with_verdict(pieces)
     joined = " ".join(bare.split())
     whole = _part(joined)
     sentences = tuple(map(_part, pieces)) if len(pieces) > 1 else (whole,)
     return Analysis(text, whole, sentences)
+
+
+def _with_verdict(pieces: list[str]) -> list[str]:
+    """The sentences, the first one joined with the second if it is a mere verdict: "Sell.", "漲。".
+
+    By itself it would have no counterpart in an answer that says the same in one sentence.
+    """
+    if len(pieces) < 2:
+        return pieces
+    first, second, *rest = pieces
+    words = len(_WORD.findall(_HAN_RUN.sub(" ", first)))
+    characters = sum(map(len, _HAN_RUN.findall(first)))
+    if words + characters > _VERDICT_UNITS_MAX:
+        return pieces
+    return [f"{first} {second}", *rest]
 
 
 @lru_cache(maxsize=16_384)

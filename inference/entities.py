@@ -9,6 +9,7 @@ question for a name ("誰", "哪裡", "首都") gets as its whole core.
 import re
 from collections.abc import Iterator
 from functools import lru_cache
+from os.path import commonprefix
 
 from inference.language import HAN
 from inference.wording import (
@@ -36,6 +37,33 @@ _ALIASES = (
     frozenset({"un", "united nations"}),
     frozenset({"bitcoin", "btc"}),
     frozenset({"ethereum", "eth", "ether"}),
+    frozenset({"fed", "federal reserve"}),
+    frozenset({"facebook", "meta"}),
+    frozenset({"google", "alphabet"}),
+    frozenset({"twitter", "x"}),
+    frozenset({"czechia", "czech republic"}),
+    frozenset({"holland", "netherlands", "dutch"}),
+    frozenset({"france", "french"}),
+    frozenset({"greece", "greek"}),
+    frozenset({"spain", "spanish"}),
+    frozenset({"wales", "welsh"}),
+    frozenset({"denmark", "danish"}),
+    frozenset({"switzerland", "swiss"}),
+    frozenset({"england", "english"}),
+    frozenset({"ireland", "irish"}),
+    frozenset({"turkey", "turkish", "türkiye"}),
+    frozenset({"germany", "german"}),
+    frozenset({"europe", "european"}),
+)
+# "Chile" and "Chilean", "Italy" and "Italian": the end of a country's name before its adjective's.
+_ADJECTIVE_OF_NAME = re.compile(r"(?:n|an|ian|ean|ese|ish|i|ic)$")
+_SHARED_STEM_MIN = 4
+# First words of orders, which are capitalised like names: "Run git reset".
+_ORDERS = frozenset(
+    listed(
+        "use run add put take make write keep check try set open type call press click choose "
+        "select install remove turn start stop create delete go divide multiply store enter"
+    )
 )
 # Calendar names are compared as numbers; the others are not names.
 _NOT_NAMES = frozenset(
@@ -69,8 +97,9 @@ def names(question: str, answer: str) -> frozenset[str]:
         for span in _spans(sentence):
             opens = sentence.lstrip().startswith(span[0])
             kept = [token for token in span if _could_be_name(token)]
-            if opens and len(span) == 1 and not restates and not span[0][1:2].isupper():
-                continue
+            if opens and len(span) == 1 and not span[0][1:2].isupper():
+                if not restates or span[0].lower() in _ORDERS:
+                    continue
             if kept and not all(stem(token.lower()) in asked for token in kept):
                 found.add(" ".join(kept).lower().replace("’", "'").removesuffix("'s"))
     return frozenset(found)
@@ -125,7 +154,15 @@ def _acronyms(a: str, b: str) -> bool:
 
 
 def _aliases(a: str, b: str) -> bool:
-    return any(a in group and b in group for group in _ALIASES)
+    if any(a in group and b in group for group in _ALIASES):
+        return True
+    short, long = sorted((a, b), key=len)
+    shared = len(commonprefix((short, long)))
+    return (
+        shared >= _SHARED_STEM_MIN
+        and shared >= len(short) - 1
+        and _ADJECTIVE_OF_NAME.fullmatch(long[shared:]) is not None
+    )
 
 
 def _capitalised(token: str) -> bool:

@@ -87,7 +87,7 @@ def gather(question: Analysis, a: Analysis, b: Analysis) -> Evidence:
     on_both = sides_x.keys() & sides_y.keys()
     agree = sum(sides_x[axis][0] == sides_y[axis][0] for axis in on_both)
     stances = side_taken(question, a) * side_taken(question, b)
-    denies = x.reading.denies != y.reading.denies
+    denies = x.reading.denies_beside(y.reading) != y.reading.denies_beside(x.reading)
     names_x, names_y = (capitalised_names(part.text) for part in (x, y))
     return Evidence(
         han=PERMILLE if x.han or y.han else 0,

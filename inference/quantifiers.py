@@ -68,7 +68,9 @@ def quantifiers_differ(a: Part, b: Part) -> tuple[str, str] | None:
     read_a, read_b = _read(a.plain), _read(b.plain)
     if read_a is None or read_b is None:
         return None
-    turned = a.reading.denies != b.reading.denies
+    turned = (a.reading.negations - b.reading.negations) % 2 == 1
+    if _agree_turned(a, b):
+        return None
     if a.han and b.han:
         in_a, in_b = read_a.han, read_b.han
         if len(in_a) == len(in_b) == 1 and _exclude(min(in_a), min(in_b), turned=turned):
@@ -87,6 +89,18 @@ def quantifiers_differ(a: Part, b: Part) -> tuple[str, str] | None:
         if _exclude(x, y, turned=turned):
             return f"{_NAMES[x]} {thing}", f"{_NAMES[y]} {thing}"
     return None
+
+
+def _agree_turned(a: Part, b: Part) -> bool:
+    """Whether one text denies the opposite of what the other one states.
+
+    "No member objected" says what "all members agreed" says.
+    """
+    x, y = a.reading, b.reading
+    turned = frozenset().union(*x.turned) ^ frozenset().union(*y.turned)
+    sides_x, sides_y = x.sides, y.sides
+    shared = sides_x.keys() & sides_y.keys()
+    return bool(shared & turned) and all(sides_x[axis][0] == sides_y[axis][0] for axis in shared)
 
 
 def _exclude(x: int, y: int, *, turned: bool) -> bool:

@@ -41,15 +41,16 @@ def side_taken(question: Analysis, answer: Analysis) -> int:
         return 0
     sides = asked.reading.sides
     for clause in first.clauses:
-        own = clause.reading.sides
+        reading = clause.reading
+        own = reading.sides
         for axis in sorted(sides.keys() & own.keys(), key=lambda axis: (not axis.kind, axis)):
-            if axis.kind in ("", "valence"):
+            if not axis.kind or axis.judges:
                 side = 1 if sides[axis][0] == own[axis][0] else -1
-                return -side if clause.reading.denies else side
+                return -side if reading.denies_beside(asked.reading) else side
     if _ASKS_FOR_ADVICE.search(fold_han(asked.plain)) and (judged := _judgement(first)):
         return judged * (_judgement(asked) or 1)
     found, total = coverage(asked, first)
-    denied = first.reading.denies
+    denied = first.reading.denies_beside(asked.reading)
     # What denies a good part of a question denies it; what states it must state all of it.
     enough = _RESTATES_LOOSELY_PERMILLE if asked.han or denied else _RESTATES_PERMILLE
     if PERMILLE * found < enough * total:
@@ -59,5 +60,5 @@ def side_taken(question: Analysis, answer: Analysis) -> int:
 
 def _judgement(part: Part) -> int:
     """1 if a part judges well ("safe", "advisable"), -1 if badly, 0 if it does neither or both."""
-    poles = {side[0] for axis, side in part.reading.sides.items() if axis.kind == "valence"}
+    poles = {side[0] for axis, side in part.reading.sides.items() if axis.judges}
     return poles.pop() if len(poles) == 1 else 0
