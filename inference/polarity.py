@@ -18,6 +18,8 @@ _NEGATORS = frozenset(
     )
 )
 _LOCAL_NEGATORS = frozenset({"nor", "rather_than", "instead_of", "without", "seldom", "rarely"})
+_NOBODY = frozenset(listed("none nobody nothing nowhere no_one"))
+_PREPOSITIONS = frozenset(listed("for of in on at with from by about"))
 _NEGATOR_PHRASES = re.compile(
     r"\b(?:rather than|instead of|far from|no longer|no one|not any ?more)\b"
 )
@@ -31,9 +33,9 @@ _NOT_NEGATING = re.compile(
 _DENYING = re.compile(
     r"\b(?:impossible|unable|incapable|fail(?:s|ed)?|lack(?:s|ed|ing)?|refus(?:e|es|ed)|"
     r"avoid(?:s|ed)?|forbidden|prohibited|banned|illegal|false|incorrect|wrong|unlikely|absent|"
-    r"missing|stops?|stopped|refrain|prevents?|out|without|free of|against|insufficient|"
+    r"missing|excluded?|excludes|exempt|except|stops?|stopped|refrain|prevents?|out|without|free of|against|insufficient|"
     r"unsafe|dangerous|only|lost|loses?|few|little|un\w{4,}|in(?:active|complete|valid))\b|"
-    "缺乏|缺少|禁止|拒绝|避免|失败|错误|停止|停摆|免|零|反对|只有|才|不再"
+    "缺乏|缺少|排除|除外|例外|禁止|拒绝|避免|失败|错误|停止|停摆|免|零|反对|只有|才|不再"
 )
 # How far, in words, a negator reaches forward; a comma ends it earlier.
 _REACH = 4
@@ -42,7 +44,7 @@ HAN_NEGATOR = re.compile(
     "没有|不是|不会|不能|不可|不得|不应|并非|绝非|从未|从不|无法|没办法|"
     "切勿|请勿|不要|不用|不必|不需要?|无需|无须|毋须|未必|[不没未勿莫非无别毋否]"
 )
-_HAN_NOT_NEGATING = re.compile(
+HAN_NOT_NEGATING = re.compile(
     "不明|不时|不等|不良|不法|不动产|不定期|不止|不慎|不妨|不料|不满|不特定|不稳定|不确定性|不但|不仅|不只|不过|不同|不错|不断|不久|差不多|不少|不得不|不论|不管|无论|"
     "无数|非常|除非|未来|是非|非洲|莫斯科|不丹|没关系|毫无疑问|特别|别的|级别|类别|识别|分别|"
     "个别|性别|区别|是否|否则|无疑|无线|不可或缺|缺一不可|"
@@ -244,7 +246,7 @@ def read(text: str) -> Reading:
         plain = plain[opening.end() :]
     found = _read_english(_NOT_NEGATING.sub(" ", plain))
     if has_han(plain):
-        han = _read_han(_HAN_NOT_NEGATING.sub("，", plain))
+        han = _read_han(HAN_NOT_NEGATING.sub("，", plain))
         found = _Found(found[0] + han[0], found[1] + han[1], found[2] + han[2])
     return Reading(stance, plain, found.denials, tuple(found.poles), tuple(found.turned))
 
@@ -290,6 +292,8 @@ def _read_english(plain: str) -> _Found:
         if not word[0].isalnum():
             open_negators.clear()
             place = STATED
+        elif word in _PREPOSITIONS and open_negators and words[open_negators[-1]] in _NOBODY:
+            open_negators.clear()  # "nothing changes for the free plan"
         elif word in _CONDITIONS:
             place = CONDITION
         elif word in _CIRCUMSTANCES:

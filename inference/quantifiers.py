@@ -48,6 +48,15 @@ _EXCEPT = re.compile(
     r"\b(?:except(?: for)?|excluding|other than|apart from|(?:all|"
     r"every\w*)(?: \w+)? but) (?:the )?(\w+)"
 )
+_INCLUDED = re.compile(r"\b(\w+)(?: are| is)? included\b|\bincluding (\w+)")
+_ONLY_THEN = re.compile(
+    r"\bonly (?:be )?(?:\w+ )?(?:possible |allowed )?(?:at|in|during|on|after|before|when|while|if|"
+    r"once|until|within|between|from)\b|只(?:能|有|可).{0,8}(?:才|时|后|前|期间|内)"
+)
+_ANY_TIME = re.compile(
+    r"\b(?:at any (?:time|moment|point)|any ?time|whenever|at all times|always|around the clock|"
+    r"at every moment)\b|随时|任何时[候间刻]|任何时点|全天候"
+)
 _NEGATED = re.compile(r"(?:not|n't|never|并非|不是|非)\s*$")
 _TOKEN = re.compile(r"[a-z0-9#]+(?:['-][a-z]+)*|[,;:.!?]")
 
@@ -61,6 +70,9 @@ class _Counted(NamedTuple):
     opens_only: bool
     opens_any: bool
     things: dict[str, int]
+    included: frozenset[str]
+    only_then: bool
+    at_any_time: bool
 
 
 def quantifiers_differ(a: Part, b: Part) -> tuple[str, str] | None:
@@ -79,6 +91,13 @@ def quantifiers_differ(a: Part, b: Part) -> tuple[str, str] | None:
         return f"only {shared[0]}", f"all but {shared[0]}"
     if shared := sorted(read_b.only & read_a.but):
         return f"all but {shared[0]}", f"only {shared[0]}"
+    if shared := sorted(read_a.but & read_b.included):
+        return f"all but {shared[0]}", f"{shared[0]} included"
+    if shared := sorted(read_b.but & read_a.included):
+        return f"{shared[0]} included", f"all but {shared[0]}"
+    for x, y, turned_round in ((read_a, read_b, False), (read_b, read_a, True)):
+        if x.only_then and y.at_any_time and not x.at_any_time and not y.only_then:
+            return ("any time", "only then") if turned_round else ("only then", "any time")
     if read_a.opens_only and read_b.opens_any:
         return "only some", "anybody"
     if read_a.opens_any and read_b.opens_only:
@@ -119,6 +138,9 @@ def _read(plain: str) -> _Counted | None:
         opens_only=_OPENS_ONLY.match(plain) is not None,
         opens_any=_OPENS_ANY.match(plain) is not None,
         things={} if has_han(plain) else _counted_in(plain),
+        included=frozenset(m[1] or m[2] for m in _INCLUDED.finditer(plain)),
+        only_then=_ONLY_THEN.search(fold_han(plain)) is not None,
+        at_any_time=_ANY_TIME.search(fold_han(plain)) is not None,
     )
     return found if any(found) else None
 
@@ -145,7 +167,7 @@ def _counted_in(plain: str) -> dict[str, int]:
                 break
             if word in _SKIPPED or word.isdigit():
                 continue
-            if word in FUNCTION_WORDS:
+            if word in FUNCTION_WORDS or word == "per":
                 break
             thing = min(lemmas(word))
             if found.setdefault(thing, amount) != amount:

@@ -2,10 +2,13 @@
 
 import re
 from functools import lru_cache
+from itertools import pairwise
 
 from inference.analysis import Analysis, Part
-from inference.lexicon import fold_han
+from inference.lexicon import concepts, fold_han
 from inference.overlap import PERMILLE, coverage
+from inference.polarity import HAN_NEGATOR, HAN_NOT_NEGATING, is_negator
+from inference.wording import FUNCTION_WORDS
 
 _YES_OR_NO = re.compile(
     r"^\W*(?:is|are|was|were|do|does|did|can|could|will|would|should|has|have|had|may|must)\b|"
@@ -19,6 +22,8 @@ _ASKS_FOR_ADVICE = re.compile(
 # A statement that has this much of a question restates it.
 _RESTATES_PERMILLE = 800
 _RESTATES_LOOSELY_PERMILLE = 600
+# How many characters behind a Chinese negator are looked at.
+_HAN_BEHIND = 4
 
 
 def asks_yes_or_no(question: Analysis) -> bool:
@@ -39,16 +44,15 @@ def side_taken(question: Analysis, answer: Analysis) -> int:
     asked, first = question.whole, answer.sentences[0]
     if not (asked.words or asked.han) or asked.reading.denies:
         return 0
-    sides = asked.reading.sides
-    for clause in first.clauses:
-        reading = clause.reading
-        own = reading.sides
-        for axis in sorted(sides.keys() & own.keys(), key=lambda axis: (not axis.kind, axis)):
-            if not axis.kind or axis.judges:
-                side = 1 if sides[axis][0] == own[axis][0] else -1
-                return -side if reading.denies_beside(asked.reading) else side
-    if _ASKS_FOR_ADVICE.search(fold_han(asked.plain)) and (judged := _judgement(first)):
-        return judged * (_judgement(asked) or 1)
+    judged = 0
+    if _ASKS_FOR_ADVICE.search(fold_han(asked.plain)):
+        judged = _judgement(first) * (_judgement(asked) or 1)
+    if side := _side_by_axis(asked, first, judged=judged):
+        return side
+    if _denies_what_was_asked(asked, first):
+        return -1
+    if judged:
+        return judged
     found, total = coverage(asked, first)
     denied = first.reading.denies_beside(asked.reading)
     # What denies a good part of a question denies it; what states it must state all of it.
@@ -56,6 +60,36 @@ def side_taken(question: Analysis, answer: Analysis) -> int:
     if PERMILLE * found < enough * total:
         return 0
     return -1 if denied else 1
+
+
+def _side_by_axis(asked: Part, first: Part, *, judged: int) -> int:
+    """The side on an axis of the question; judging words outweigh the other axes."""
+    sides = asked.reading.sides
+    for clause in first.clauses:
+        reading = clause.reading
+        own = reading.sides
+        for axis in sorted(sides.keys() & own.keys(), key=lambda axis: (not axis.kind, axis)):
+            if axis.judges or not (axis.kind or judged):
+                side = 1 if sides[axis][0] == own[axis][0] else -1
+                return -side if reading.denies_beside(asked.reading) else side
+    return 0
+
+
+def _denies_what_was_asked(asked: Part, answer: Part) -> bool:
+    """Whether a word of the question stands right behind a negator: "no visa is required"."""
+    if not asked.han:
+        words = [w for w in answer.ordered if w not in FUNCTION_WORDS or is_negator(w) or w == "no"]
+        return any(
+            (is_negator(word) or word == "no") and not concepts(behind).isdisjoint(asked.concepts)
+            for word, behind in pairwise(words)
+            if not is_negator(behind)
+        )
+    plain = HAN_NOT_NEGATING.sub("，", fold_han(answer.plain))
+    for match in HAN_NEGATOR.finditer(plain):
+        behind = plain[match.end() : match.end() + _HAN_BEHIND]
+        if any(behind[at : at + 2] in asked.han_pairs for at in range(len(behind) - 1)):
+            return True
+    return False
 
 
 def _judgement(part: Part) -> int:

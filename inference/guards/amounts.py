@@ -24,8 +24,8 @@ def different_moments(question: Analysis, a: Analysis, b: Analysis) -> Objection
         for kind in (_is_time, _is_weekday, _is_date):
             in_x = [m for m in moments_x if kind(m) and m not in asked]
             in_y = [m for m in moments_y if kind(m) and m not in asked]
-            odd_x = [m for m in in_x if in_y and all(moments_differ(m, other) for other in in_y)]
-            odd_y = [m for m in in_y if in_x and all(moments_differ(m, other) for other in in_x)]
+            odd_x = [m for m in in_x if in_y and _fits_none(m, in_y, b.whole.moments)]
+            odd_y = [m for m in in_y if in_x and _fits_none(m, in_x, a.whole.moments)]
             if odd_x and odd_y:
                 return Objection("date", odd_x[0].surface, odd_y[0].surface)
     return None
@@ -93,6 +93,11 @@ def _moments(part: Part, other: Part) -> list[Moment]:
             if number.unit == PLAIN and number.value in _YEARS
         ]
     return found
+
+
+def _fits_none(moment: Moment, others: list[Moment], anywhere: tuple[Moment, ...]) -> bool:
+    """Whether a moment fits none of the sentence beside it and is not named elsewhere either."""
+    return moment not in anywhere and all(moments_differ(moment, other) for other in others)
 
 
 def _is_time(moment: Moment) -> bool:
