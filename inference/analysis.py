@@ -15,19 +15,20 @@ from inference.antonyms import english_poles, han_poles
 from inference.language import HAN
 from inference.lexicon import concepts, fold_han, lemmas, nearby, opposites
 from inference.moments import Moment, split_moments
-from inference.numerals import Quantity, quantities
+from inference.numerals import quantities
 from inference.polarity import HAN_NEGATOR, Reading, is_negator, read
+from inference.quantity import Quantity
 from inference.wording import FUNCTION_WORDS, has_han, normalise
 
 _MASK_BITS = 1024
 _VERDICT_UNITS_MAX = 2
 _CODE_FENCE = re.compile(r"```[\w+-]*\n?")
 _LIST_MARK = re.compile(r"(?m)^\s*(?:[-*+•]|\d{1,2}[.)、]|#{1,6})\s+")
-# 1. … 2. … in one line is a list too.
-_INLINE_LIST_MARK = re.compile(r"(?:(?<=[:：;；。\s])|^)\d{1,2}[.)、]\s+(?=\D)")
+# 1. … 2. … in one line is a list too, but "exit 7. The police" is none.
+_INLINE_LIST_MARK = re.compile(r"(?:(?<=[:：;；。\s])|^)(\d{1,2})[.)、]\s+(?=\D)")
 _MARKUP = re.compile(r"[*_`~]{1,3}(?=\S)|(?<=\S)[*_`~]{1,3}")
 _LINK = re.compile(r"!?\[([^\]]*)\]\([^)]*\)")
-_SENTENCE_END = re.compile(r"(?<=[!?;])\s+|(?<=[^\d\s.]{2}\.)\s+(?=[^a-z])|(?<=[！？。；])|\n+")
+_SENTENCE_END = re.compile(r"(?<=[!?;])\s+|(?<=[^\d\s.]{2}\.)\s+(?=[^a-z])|(?<=\d\.)\s+(?=[A-Z])|(?<=[！？。；])|\n+")
 _WORD = re.compile(r"[^\W_]+(?:['’.&-][^\W_]+)*|%")
 _CLAUSE_END = re.compile(
     r"[,，;；:：、](?!\d)|\s(?:and|but|while|whereas|although|though|because|since|so|which|yet)\s(?!\w+\s*$)|"
@@ -189,7 +190,8 @@ def strip_markup(text: str) -> str:
     text = _CODE_FENCE.sub("", text)
     text = _LINK.sub(r"\1", text)
     text = _LIST_MARK.sub("", text)
-    text = _INLINE_LIST_MARK.sub("", text)
+    if {"1", "2"} <= {match[1] for match in _INLINE_LIST_MARK.finditer(text)}:
+        text = _INLINE_LIST_MARK.sub("", text)
     return _MARKUP.sub("", text)
 
 

@@ -13,8 +13,8 @@ from itertools import pairwise
 from inference.analysis import Analysis, Part
 from inference.entities import capitalised_names
 from inference.lexicon import fold_han, lemmas, nearby, opposites
-from inference.numerals import Quantity, comparable, same_amount
 from inference.overlap import PERMILLE, aligned, coverage
+from inference.quantity import Quantity, comparable, same_amount
 from inference.replaced import replacement
 from inference.stance import side_taken
 

@@ -217,14 +217,19 @@ class Reading:
 
     def sides_at(self, place: int) -> Sides:
         """The axes on which the text takes exactly one side in this place."""
-        taken: Sides = {}
-        undecided: set[Axis] = set()
-        for found, word, where in self.poles:
-            if where == place:
-                known = taken.setdefault(found.axis, (found.pole, word))
-                if known[0] != found.pole:
-                    undecided.add(found.axis)
-        return {axis: side for axis, side in taken.items() if axis not in undecided}
+        return self._sides_by_place[place]
+
+    @cached_property
+    def _sides_by_place(self) -> tuple[Sides, Sides, Sides]:
+        taken: tuple[Sides, Sides, Sides] = ({}, {}, {})
+        undecided: set[tuple[int, Axis]] = set()
+        for found, word, place in self.poles:
+            known = taken[place].setdefault(found.axis, (found.pole, word))
+            if known[0] != found.pole:
+                undecided.add((place, found.axis))
+        for place, axis in undecided:
+            del taken[place][axis]
+        return taken
 
 
 class _Found(NamedTuple):

@@ -95,9 +95,11 @@ def quantifiers_differ(a: Part, b: Part) -> tuple[str, str] | None:
         return f"all but {shared[0]}", f"{shared[0]} included"
     if shared := sorted(read_b.but & read_a.included):
         return f"{shared[0]} included", f"all but {shared[0]}"
-    for x, y, turned_round in ((read_a, read_b, False), (read_b, read_a, True)):
-        if x.only_then and y.at_any_time and not x.at_any_time and not y.only_then:
-            return ("any time", "only then") if turned_round else ("only then", "any time")
+    times_a, times_b = (read_a.only_then, read_a.at_any_time), (read_b.only_then, read_b.at_any_time)
+    if times_a == times_b[::-1] == (True, False):
+        return "only then", "any time"
+    if times_b == times_a[::-1] == (True, False):
+        return "any time", "only then"
     if read_a.opens_only and read_b.opens_any:
         return "only some", "anybody"
     if read_a.opens_any and read_b.opens_only:

@@ -6,9 +6,9 @@ from inference.analysis import Analysis, Part
 from inference.bounds import bounds_differ
 from inference.guards.objection import Objection
 from inference.moments import Moment, moments_differ
-from inference.numerals import Quantity, comparable, same_amount
 from inference.overlap import aligned
 from inference.quantifiers import quantifiers_differ
+from inference.quantity import Quantity, comparable, same_amount
 from inference.units import PLAIN
 
 _YEARS = range(1000, 2200)

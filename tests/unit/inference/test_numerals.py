@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inference.numerals import quantities, same_amount, without_quantities
+from inference.numerals import quantities, without_quantities
+from inference.quantity import same_amount
 
 
 @pytest.mark.parametrize(
