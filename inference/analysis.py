@@ -22,13 +22,21 @@ from inference.wording import FUNCTION_WORDS, has_han, normalise
 
 _MASK_BITS = 1024
 _VERDICT_UNITS_MAX = 2
+_STANCE_UNITS_MAX = 6  # "The short answer is: No."
+# What a chatting model opens with; it is no yes.
+_PLEASANTRY = re.compile(
+    r"^\W*(?:sure|certainly|of course|great question|good question|happy to help)!\s+(?=\S)",
+    re.IGNORECASE,
+)
 _CODE_FENCE = re.compile(r"```[\w+-]*\n?")
 _LIST_MARK = re.compile(r"(?m)^\s*(?:[-*+•]|\d{1,2}[.)、]|#{1,6})\s+")
 # 1. … 2. … in one line is a list too, but "exit 7. The police" is none.
 _INLINE_LIST_MARK = re.compile(r"(?:(?<=[:：;；。\s])|^)(\d{1,2})[.)、]\s+(?=\D)")
 _MARKUP = re.compile(r"[*_`~]{1,3}(?=\S)|(?<=\S)[*_`~]{1,3}")
 _LINK = re.compile(r"!?\[([^\]]*)\]\([^)]*\)")
-_SENTENCE_END = re.compile(r"(?<=[!?;])\s+|(?<=[^\d\s.]{2}\.)\s+(?=[^a-z])|(?<=\d\.)\s+(?=[A-Z])|(?<=[！？。；])|\n+")
+_SENTENCE_END = re.compile(
+    r"(?<=[!?;])\s+|(?<=[^\d\s.]{2}\.)\s+(?=[^a-z])|(?<=\d\.)\s+(?=[A-Z])|(?<=[！？。；])|\n+"
+)
 _WORD = re.compile(r"[^\W_]+(?:['’.&-][^\W_]+)*|%")
 _CLAUSE_END = re.compile(
     r"[,，;；:：、](?!\d)|\s(?:and|but|while|whereas|although|though|because|since|so|which|yet)\s(?!\w+\s*$)|"
@@ -38,10 +46,10 @@ _TOKEN = re.compile(rf"[{HAN}]|#|[^\W_{HAN}]+(?:['’.&-][^\W_{HAN}]+)*")
 _ARTICLES = re.compile(r"\b(?:the|an?)\b")
 _HAN_RUN = re.compile(f"[{HAN}]+")
 # Characters that hold a sentence together; their absence is no difference in meaning.
-_HAN_FUNCTION = frozenset(
+HAN_FUNCTION = frozenset(
     "的了是在为与和及或而也都就这那它他她我你会将把于之其个吗呢吧啊所以因此则已着被"
 )
-_HAN_FUNCTION_WORDS = re.compile(
+HAN_FUNCTION_WORDS = re.compile(
     "答案|应该|可以|就是|因为|所以|由于|这个|那个|一个|它们|他们|我们|以及|或者|并且|如果|目前|现在|"
     "大约|大概|约为|约|左右|总共|共有|一共|属于|进行|来说|来看|通常|一般"
 )
@@ -156,8 +164,8 @@ class Part:
     @cached_property
     def han(self) -> str:
         folded = " ".join(_HAN_RUN.findall(fold_han(self.bare)))
-        folded = HAN_NEGATOR.sub(" ", _HAN_FUNCTION_WORDS.sub(" ", folded))
-        cut = "".join(" " if character in _HAN_FUNCTION else character for character in folded)
+        folded = HAN_NEGATOR.sub(" ", HAN_FUNCTION_WORDS.sub(" ", folded))
+        cut = "".join(" " if character in HAN_FUNCTION else character for character in folded)
         return " ".join(cut.split())
 
     @cached_property
@@ -186,8 +194,9 @@ class Analysis:
 
 
 def strip_markup(text: str) -> str:
-    """The text without Markdown: emphasis, headings, list marks, code fences, link targets."""
-    text = _CODE_FENCE.sub("", text)
+    """The text without Markdown (emphasis, headings, list marks, code fences, link targets) and
+    without a model's "Sure!"."""
+    text = _PLEASANTRY.sub("", _CODE_FENCE.sub("", text))
     text = _LINK.sub(r"\1", text)
     text = _LIST_MARK.sub("", text)
     if {"1", "2"} <= {match[1] for match in _INLINE_LIST_MARK.finditer(text)}:
@@ -217,7 +226,8 @@ def _with_verdict(pieces: list[str]) -> list[str]:
     first, second, *rest = pieces
     words = len(_WORD.findall(_HAN_RUN.sub(" ", first)))
     characters = sum(map(len, _HAN_RUN.findall(first)))
-    if words + characters > _VERDICT_UNITS_MAX:
+    longest = _STANCE_UNITS_MAX if read(first).stance else _VERDICT_UNITS_MAX
+    if words + characters > longest:
         return pieces
     return [f"{first} {second}", *rest]
 

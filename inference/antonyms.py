@@ -24,8 +24,8 @@ class Axis(NamedTuple):
     The poles of a ``comparative`` one change places with the things compared; in one of ``roles``
     ("buyer", "seller") the poles alone say little once a party is named; those of ``share``
     ("most", "few") change sides with a denial: most are not what few are; one of ``valence``
-    ("safe", "dangerous") answers questions for advice; one of ``advice`` ("recommend", "avoid") does
-    so too, but says little without what is advised: to advise selling is to advise against holding.
+    ("safe", "dangerous") answers questions for advice; one of ``advice`` ("recommend", "avoid")
+    does so too, but says little without its object: to advise selling is to advise against holding.
     """
 
     number: int

@@ -91,6 +91,7 @@ def features(cosines: Cosines, evidence: Evidence) -> dict[str, int]:
         "substituted": _beyond(10 * evidence.substituted, 4000),
         "covered_much": _beyond(10 * evidence.covered, 6000),
         "covered_little": min(10 * evidence.covered, 4000),
+        "unasked": UNIT if evidence.unasked else 0,
         "core_han": 10 * evidence.core * han,
         "contained_han": 10 * evidence.contained * han,
     }

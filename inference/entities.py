@@ -9,7 +9,6 @@ question for a name ("誰", "哪裡", "首都") gets as its whole core.
 import re
 from collections.abc import Iterator
 from functools import lru_cache
-from os.path import commonprefix
 
 from inference.language import HAN
 from inference.wording import (
@@ -97,9 +96,9 @@ def names(question: str, answer: str) -> frozenset[str]:
         for span in _spans(sentence):
             opens = sentence.lstrip().startswith(span[0])
             kept = [token for token in span if _could_be_name(token)]
-            if opens and len(span) == 1 and not span[0][1:2].isupper():
-                if not restates or span[0].lower() in _ORDERS:
-                    continue
+            no_name = not restates or span[0].lower() in _ORDERS
+            if opens and len(span) == 1 and no_name and not span[0][1:2].isupper():
+                continue
             if kept and not all(stem(token.lower()) in asked for token in kept):
                 found.add(" ".join(kept).lower().replace("’", "'").removesuffix("'s"))
     return frozenset(found)
@@ -157,7 +156,9 @@ def _aliases(a: str, b: str) -> bool:
     if any(a in group and b in group for group in _ALIASES):
         return True
     short, long = sorted((a, b), key=len)
-    shared = len(commonprefix((short, long)))
+    shared = next(
+        (at for at, (x, y) in enumerate(zip(short, long, strict=False)) if x != y), len(short)
+    )
     return (
         shared >= _SHARED_STEM_MIN
         and shared >= len(short) - 1
@@ -252,6 +253,7 @@ def opening_names(text: str) -> frozenset[str]:
     found = set()
     for sentence in _SENTENCE.findall(text):
         tokens = _WORD.findall(sentence)
-        if tokens and _capitalised(tokens[0]) and _could_be_name(tokens[0]):
-            found.add(tokens[0].lower())
+        first = tokens[0] if tokens else ""
+        if first and _capitalised(first) and _could_be_name(first) and first.lower() not in _ORDERS:
+            found.add(first.lower())
     return frozenset(found)

@@ -22,6 +22,7 @@ from inference.number_words import (
 from inference.quantity import Quantity
 from inference.units import (
     CELSIUS,
+    CENT,
     MONTH_OF_YEAR,
     MONTHS,
     PERCENT,
@@ -197,6 +198,8 @@ def _from_halves(plain: str) -> Iterator[Quantity]:
 def _quantity(
     plain: str, match: re.Match[str], value: Fraction, unit: Unit, decimals: int = 0
 ) -> Quantity:
+    if unit is CENT:
+        value, unit = value * CENT.factor, UNITS["$"]
     hedged = _HEDGE.search(plain, 0, match.start()) or _HEDGE_AFTER.match(plain, match.end())
     return Quantity(
         value, unit, decimals, hedged is not None, match[0].strip(), match.start(), match.end()

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from inference.antonyms import Axis, Pole, PoleWord, english_poles, han_poles, join_phrases
 from inference.lexicon import fold_han
+from inference.openings import HAN_STANCE, STANCE
 from inference.wording import content_terms, has_han, listed, normalise
 
 _WORDS = re.compile(r"[^\W_]+(?:['_.-][^\W_]+)*|[,;:.!?，；：。！？、]")
@@ -33,7 +34,8 @@ _NOT_NEGATING = re.compile(
 _DENYING = re.compile(
     r"\b(?:impossible|unable|incapable|fail(?:s|ed)?|lack(?:s|ed|ing)?|refus(?:e|es|ed)|"
     r"avoid(?:s|ed)?|forbidden|prohibited|banned|illegal|false|incorrect|wrong|unlikely|absent|"
-    r"missing|excluded?|excludes|exempt|except|stops?|stopped|refrain|prevents?|out|without|free of|against|insufficient|"
+    r"missing|excluded?|excludes|exempt|except|stops?|stopped|refrain|prevents?|out|"
+    r"without|free of|against|insufficient|"
     r"unsafe|dangerous|only|lost|loses?|few|little|un\w{4,}|in(?:active|complete|valid))\b|"
     "缺乏|缺少|排除|除外|例外|禁止|拒绝|避免|失败|错误|停止|停摆|免|零|反对|只有|才|不再"
 )
@@ -45,7 +47,8 @@ HAN_NEGATOR = re.compile(
     "切勿|请勿|不要|不用|不必|不需要?|无需|无须|毋须|未必|[不没未勿莫非无别毋否]"
 )
 HAN_NOT_NEGATING = re.compile(
-    "不明|不时|不等|不良|不法|不动产|不定期|不止|不慎|不妨|不料|不满|不特定|不稳定|不确定性|不但|不仅|不只|不过|不同|不错|不断|不久|差不多|不少|不得不|不论|不管|无论|"
+    "不明|不时|不等|不良|不法|不动产|不定期|不止|不慎|不妨|不料|不满|不特定|不稳定|不确定性|不但|不仅|不只|不过|不同|不错|不断|不久|差不多|"
+    "不少|不得不|不论|不管|无论|"
     "无数|非常|除非|未来|是非|非洲|莫斯科|不丹|没关系|毫无疑问|特别|别的|级别|类别|识别|分别|"
     "个别|性别|区别|是否|否则|无疑|无线|不可或缺|缺一不可|"
     "[会能是可好要用]不[会能是可好要用]|有没有|不锈钢|不足|不便|无限|无人机|无所谓"
@@ -78,7 +81,14 @@ _AS = re.compile(
 _VERDICTS = {"up": "increase", "down": "decrease"}
 _VERDICT = re.compile(
     r"(?:(?<=^)|(?<=^\*\*)|(?<=(?:is|re) )|(?<=(?:was|are) )|(?<=were ))(?:up|down)"
-    r"(?=\W*(?:[.,;:!*]|$)|\s+(?:by|about|around|roughly|some|nearly|sharply|slightly|strongly|a little|\d))"
+    r"(?=\W*(?:[.,;:!*]|$)|\s+(?:by|about|around|roughly|some|nearly|sharply|"
+    r"slightly|strongly|a little|\d))"
+)
+# "Costs pushed profits down": the verb by itself has no direction.
+_MOVED = re.compile(
+    r"\b(?:push|pushes|pushed|driv(?:e|es|ing)|drove|drag(?:s|ged)?|send|sends|sent|"
+    r"pull(?:s|ed)?|"
+    r"bring|brings|brought|force[sd]?)\s+((?:[^\W\d]+\s+){1,4}?)(up|down)\b"
 )
 _HAN_CONDITION = re.compile(
     "如果|若是|假如|要是|只要|一旦|除非|当(?=.{1,12}(?:时|的话))|[若当](?!前|然|日|天|地|局|场|选|中|干)"
@@ -88,61 +98,6 @@ _HAN_CIRCUMSTANCE = re.compile(
 )
 _HAN_STOP = re.compile("[，。；、！？,;.!?]|但|而是|却")
 _HAN_CLAUSE_END = re.compile("[，。；！？,;.!?]|但|却|就|便(?!宜|利)|则|时|所以|因此")
-_OPENING = (
-    r"^\W*(?:(?:well|so|in short|(?:the )?short answer(?: is)?|answer|the answer is|in general|generally|"
-    r"generally speaking|usually|normally|typically|as a rule|in most cases|in principle|in theory|"
-    r"in practice|technically|strictly speaking|basically|essentially|currently|at (?:the )?moment|"
-    r"at present|actually|in fact|as a matter of fact|honestly|frankly|unfortunately|sadly|"
-    r"fortunately|luckily|apparently|i'm afraid|i would say|i'd say|in my opinion|as far as i know|"
-    r"to be honest|overall|on the whole|for now|today)\W+)?\W*"
-)
-_STANCE = re.compile(
-    _OPENING + r"(?:"
-    r"(?P<no>(?:no|nope|nah)(?=\s*(?:[.,;:!—–-]|$)|\s+(?:it|they|there|you|we|he|she|i|this|that|the|a|an|in|on)\b)|"
-    r"incorrect|false|wrong|not (?:really|at all|entirely|quite|necessarily|"
-    r"yet|exactly|any ?more|currently|so far|to my knowledge|by any means|a chance|in the least|"
-    r"for now|today|any longer|always)|not(?=\s*(?:[.,;:!]|$))|by no means|no way|no chance|far from it|"
-    r"(?:quite|just|exactly) the (?:opposite|reverse|contrary)|on the contrary|under no circumstances|"
-    r"never(?=\s*(?:[.,;:!]|$))|i doubt (?:it|that)|doubtful(?=\s*(?:[.,;:!]|$))|i'm afraid not|"
-    r"apparently not|(?:definitely|absolutely|certainly|probably|surely|of course|"
-    r"unfortunately|most likely|likely|generally) not|hardly|unlikely|i (?:do not|don't) think so|"
-    r"(?:it|they|that|this|you|we|he|she|there|one) (?:certainly |definitely |probably |really )?"
-    r"(?:isn't|aren't|can't|cannot|doesn't|don't|won't|wasn't|weren't|hasn't|haven't|shouldn't|"
-    r"couldn't|wouldn't|didn't|(?:is|are|can|does|do|will|was|were|has|have|should|could|would|"
-    r"did) not)(?=\s*(?:[.,;:!]|$))|"
-    r"(?:it|that|this)(?:'s| is| seems| looks| appears) (?:very |highly |rather |quite |most )?"
-    r"(?:unlikely|doubtful|improbable|impossible|untrue|false|incorrect|not (?:likely|"
-    r"possible|true|"
-    r"the case|correct)))\b|"
-    r"(?P<yes>yes|yeah|yep|yup|correct|true|certainly|absolutely|definitely|indeed|of course|right|"
-    r"sure|exactly|affirmative|undoubtedly|without (?:a )?doubt|no doubt(?=\s*(?:[.,;:!]|$| about))|"
-    r"very much so|you bet|by all means|that's right|quite so|always(?=\s*(?:[.,;:!]|$))|probably(?: yes| so)?(?=\s*(?:[.,;:!]|$))|i think so|i believe so|"
-    r"(?:it|they|that|this|you|we|he|she|there|one) (?:certainly |definitely |probably |really )?"
-    r"(?:is|are|can|does|do|will|was|were|has|have|should|could|would|did)"
-    r"(?=\s*(?:[.,;:!]|$))|"
-    r"(?:it|that|this)(?:'s| is| seems| looks| appears) (?:very |highly |rather |quite |most )?"
-    r"(?:likely|probable|possible|true|correct|the case|certain))(?=\s*(?:[.,;:!]|$))"
-    r")(?!\s+(?:one|doubt|matter|longer|more|less|wonder|of the|answer))[\s,.;:!-]*"
-)
-# A bare verb is a stance only when the sentence stops there: 是 opens many statements.
-_HAN_END = r"(?=[，。！；：,.!;:\s]|$)"
-_HAN_STANCE = re.compile(
-    r"^\W*(?:答案是|答[:：])?\W*"
-    r"(?:(?:[^，。,.]{0,6}(?:认为|指出|显示|表示|觉得)|一般来说|一般而言|通常来说|通常|基本上|大致上|原则上|理论上|"
-    r"严格来说|其实|事实上|实际上|坦白说|老实说|就目前而言|目前来看|目前|总的来说|大多数情况下|多数情况下|"
-    r"大体上|应该说|看来|似乎|很可能|很遗憾|可惜)[，,]?)?(?:"
-    rf"(?P<no>不是的|不对|不正确|错误|并非如此|不一定|不尽然|未必|当然不(?:是|会|能|可以|行)?|"
-    rf"(?:绝对|恐怕|应该|大概|可能|并)(?:不(?:会|是|能|可以|行)?|没有){_HAN_END}|绝不|千万不要|千万别|绝非|并不|才不|"
-    rf"恰恰相反|正好相反|刚好相反|"
-    rf"(?:不|否|非也|不是|不会|不能|不可以|不行|没有|不要|不用|不必|不需要|不可|没办法|无法|不支持|不安全|"
-    rf"不适合|不建议|不应该|不需|不宜|不必要|不对|不影响|不同意|不允许|别){_HAN_END})|"
-    rf"(?P<yes>是的|对的|没错|正确|当然|毫无疑问|毋庸置疑|千真万确|(?:应该|大概|可能|一定|肯定|绝对)(?:会|是|能|可以|有){_HAN_END}|"
-    rf"(?:是|对|会|能|有|要|可以|可|行|好|应该|需要|必须|支持|安全|适合|建议|同意|"
-    rf"允许|会的|能够|可以的|会影响|有的|确实|的确){_HAN_END})"
-    r")\W*"
-)
-
-
 Sides = dict[Axis, tuple[int, str]]
 STATED, CONDITION, CIRCUMSTANCE = range(3)
 
@@ -244,7 +199,7 @@ class _Found(NamedTuple):
 def read(text: str) -> Reading:
     """Read the polarity of an answer."""
     plain = fold_han(normalise(text))
-    opening = _STANCE.match(plain) or _HAN_STANCE.match(plain)
+    opening = STANCE.match(plain) or HAN_STANCE.match(plain)
     stance = 0
     if opening:
         stance = 1 if opening["yes"] else -1
@@ -283,6 +238,7 @@ def is_negator(word: str) -> bool:
 
 
 def _read_english(plain: str) -> _Found:
+    plain = _MOVED.sub(lambda match: f"{_VERDICTS[match[2]]} {match[1]}", plain)
     joined = _VERDICT.sub(lambda match: _VERDICTS[match[0]], _AS.sub("because", plain))
     for phrases in (_NEGATOR_PHRASES, _CLAUSE_PHRASES):
         joined = phrases.sub(lambda match: match[0].replace(" ", "_"), joined)
@@ -351,7 +307,7 @@ def _read_han(plain: str) -> _Found:
 
 
 def _han_places(plain: str) -> list[tuple[int, int, int]]:
-    """Where conditions and circumstances stand: from their opening word to the end of the clause."""
+    """Where conditions and circumstances stand: from the opening word to the clause's end."""
     found = []
     for place, opening in ((CONDITION, _HAN_CONDITION), (CIRCUMSTANCE, _HAN_CIRCUMSTANCE)):
         for match in opening.finditer(plain):

@@ -87,28 +87,34 @@ def quantifiers_differ(a: Part, b: Part) -> tuple[str, str] | None:
         in_a, in_b = read_a.han, read_b.han
         if len(in_a) == len(in_b) == 1 and _exclude(min(in_a), min(in_b), turned=turned):
             return _NAMES[min(in_a)], _NAMES[min(in_b)]
-    if shared := sorted(read_a.only & read_b.but):
-        return f"only {shared[0]}", f"all but {shared[0]}"
-    if shared := sorted(read_b.only & read_a.but):
-        return f"all but {shared[0]}", f"only {shared[0]}"
-    if shared := sorted(read_a.but & read_b.included):
-        return f"all but {shared[0]}", f"{shared[0]} included"
-    if shared := sorted(read_b.but & read_a.included):
-        return f"{shared[0]} included", f"all but {shared[0]}"
-    times_a, times_b = (read_a.only_then, read_a.at_any_time), (read_b.only_then, read_b.at_any_time)
-    if times_a == times_b[::-1] == (True, False):
-        return "only then", "any time"
-    if times_b == times_a[::-1] == (True, False):
-        return "any time", "only then"
-    if read_a.opens_only and read_b.opens_any:
-        return "only some", "anybody"
-    if read_a.opens_any and read_b.opens_only:
-        return "anybody", "only some"
+    for differ in (_exceptions_differ, _openings_differ):
+        if found := differ(read_a, read_b):
+            return found
+        if found := differ(read_b, read_a):
+            return found[1], found[0]
     in_a_words, in_b_words = read_a.things, read_b.things
     for thing in sorted(in_a_words.keys() & in_b_words.keys()):
         x, y = in_a_words[thing], in_b_words[thing]
         if _exclude(x, y, turned=turned):
             return f"{_NAMES[x]} {thing}", f"{_NAMES[y]} {thing}"
+    return None
+
+
+def _exceptions_differ(x: _Counted, y: _Counted) -> tuple[str, str] | None:
+    """Only a thing against all but it; all but a thing against all, and it included."""
+    if shared := sorted(x.only & y.but):
+        return f"only {shared[0]}", f"all but {shared[0]}"
+    if shared := sorted(x.but & y.included):
+        return f"all but {shared[0]}", f"{shared[0]} included"
+    return None
+
+
+def _openings_differ(x: _Counted, y: _Counted) -> tuple[str, str] | None:
+    """Only some against anybody, only then against at any time."""
+    if x.only_then and y.at_any_time and not (x.at_any_time or y.only_then):
+        return "only then", "any time"
+    if x.opens_only and y.opens_any:
+        return "only some", "anybody"
     return None
 
 

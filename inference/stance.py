@@ -19,6 +19,12 @@ _ASKS_FOR_ADVICE = re.compile(
     r"\b(?:should|advis|recommend|ok(?:ay)? to|good idea|worth|can i|may i|safe|wise)|"
     "应该|建议|适合|可以|值得|安全|要不要|该不该|好吗|合适"
 )
+_HAN_ASKS = re.compile("吗\\W*$|[会能是可有要需该]不[会能是可有要需该]|有没有")
+_HAN_MODAL = re.compile(
+    r"^\W*(?:(?P<no>不(?:会|能|可|要|用|必|需|该|行|支持|允许|适合|值得|建议)|无法|无需|无须|毋须|用不着|"
+    r"别(?!的|人|名)|切勿|绝不|(?:千万|绝对|万万)(?:别|不))|(?P<yes>会(?!议|员|计|场|长|谈|面)|能(?!源|力|量|见)|可以|要(?!是|求|点|素)|需要|必须|"
+    r"应该|值得|适合|支持(?!者|度)|允许))(?!.*\?)"
+)
 # A statement that has this much of a question restates it.
 _RESTATES_PERMILLE = 800
 _RESTATES_LOOSELY_PERMILLE = 600
@@ -44,6 +50,8 @@ def side_taken(question: Analysis, answer: Analysis) -> int:
     asked, first = question.whole, answer.sentences[0]
     if not (asked.words or asked.han) or asked.reading.denies:
         return 0
+    if side := _side_by_modal(asked, first):
+        return side
     judged = 0
     if _ASKS_FOR_ADVICE.search(fold_han(asked.plain)):
         judged = _judgement(first) * (_judgement(asked) or 1)
@@ -60,6 +68,19 @@ def side_taken(question: Analysis, answer: Analysis) -> int:
     if PERMILLE * found < enough * total:
         return 0
     return -1 if denied else 1
+
+
+def _side_by_modal(asked: Part, first: Part) -> int:
+    """The side of a Chinese answer that opens with the modal verb by which it was asked.
+
+    "會被扣分" affirms "會被懲罰嗎？": a statement of its own would open with its subject.
+    """
+    if not asked.han or not _HAN_ASKS.search(fold_han(asked.plain)):
+        return 0
+    opening = _HAN_MODAL.match(fold_han(first.plain))
+    if not opening:
+        return 0
+    return -1 if opening["no"] else 1
 
 
 def _side_by_axis(asked: Part, first: Part, *, judged: int) -> int:

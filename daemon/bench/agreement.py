@@ -1,9 +1,9 @@
 """`qnode bench agreement`: what it costs to compare answers, part by part.
 
-Sixteen answers of a hundred words to one question, all 120 pairs, as at the end of a large network's
-round. Half of the answers are made of the same five sentences in another order, half of others as
-well. The models are loaded and warm; the texts of each round are new, as a round's answers are, so
-nothing that was kept about earlier ones helps.
+Sixteen answers of a hundred words to one question, all 120 pairs, as at the end of a large
+network's round. Half of the answers are made of the same five sentences in another order, half of
+others as well. The models are loaded and warm; the texts of each round are new, as a round's
+answers are, so nothing that was kept about earlier ones helps.
 """
 
 import argparse
@@ -28,9 +28,9 @@ _QUESTION = "Why did the network slow down, and what was done about it?"
 _SENTENCES = tuple(
     sentence.strip()
     for sentence in """
-    A router in the eastern data centre failed at 9 in the morning and dropped a third of all packets.
-    Votes between the continents had to be sent again, so that decisions took four seconds, not one.
-    The engineers first suspected a faulty release and went back to the previous version of the software.
+    A router in the eastern data centre failed at 9 in the morning and dropped a third of packets.
+    Votes between the continents had to be sent again, so decisions took four seconds, not one.
+    The engineers first suspected a faulty release and went back to the previous version.
     This changed nothing, and the number of open questions kept rising until noon.
     After the device had been replaced, the delay fell below its usual level within ten minutes.
     No answer was lost, because every question is repeated until enough nodes have signed for it.

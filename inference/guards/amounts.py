@@ -6,7 +6,7 @@ from inference.analysis import Analysis, Part
 from inference.bounds import bounds_differ
 from inference.guards.objection import Objection
 from inference.moments import Moment, moments_differ
-from inference.overlap import aligned
+from inference.overlap import aligned_apart
 from inference.quantifiers import quantifiers_differ
 from inference.quantity import Quantity, comparable, same_amount
 from inference.units import PLAIN
@@ -16,7 +16,9 @@ _YEARS = range(1000, 2200)
 
 def different_moments(question: Analysis, a: Analysis, b: Analysis) -> Objection | None:
     """Each answer names a date or time that fits none of the other's."""
-    for x, y in aligned(a, b):
+    if not (a.whole.moments or b.whole.moments):
+        return None
+    for x, y in aligned_apart(a, b):
         if not (x.moments or y.moments):
             continue
         moments_x, moments_y = _moments(x, y), _moments(y, x)
@@ -37,9 +39,11 @@ def different_numbers(question: Analysis, a: Analysis, b: Analysis) -> Objection
     More numbers on one side only are more detail: "1945" against "2 September 1945". Numbers that
     an answer repeats from the question do not count, unless it has no others ("5 % or 50 %?").
     """
-    bare = _is_bare(a) or _is_bare(b)
     all_x, all_y = a.whole.quantities, b.whole.quantities
-    for x, y in aligned(a, b):
+    if not all_x or not all_y:
+        return None
+    bare = _is_bare(a) or _is_bare(b)
+    for x, y in aligned_apart(a, b):
         if not x.quantities or not y.quantities:
             continue
         in_x, in_y = _answered(question, x), _answered(question, y)
@@ -57,7 +61,7 @@ def different_numbers(question: Analysis, a: Analysis, b: Analysis) -> Objection
 
 def opposite_bounds(_question: Analysis, a: Analysis, b: Analysis) -> Objection | None:
     """One amount is a lower bound in one answer and an upper bound in the other."""
-    for x, y in aligned(a, b):
+    for x, y in aligned_apart(a, b):
         if differ := bounds_differ(x, y):
             return Objection("bound", differ[0], differ[1])
     return None
@@ -65,7 +69,7 @@ def opposite_bounds(_question: Analysis, a: Analysis, b: Analysis) -> Objection 
 
 def different_quantifiers(_question: Analysis, a: Analysis, b: Analysis) -> Objection | None:
     """None against some, some against all, of the same thing."""
-    for x, y in aligned(a, b):
+    for x, y in aligned_apart(a, b):
         if differ := quantifiers_differ(x, y):
             return Objection("quantifier", differ[0], differ[1])
     return None

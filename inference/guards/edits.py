@@ -2,10 +2,10 @@
 
 from inference.analysis import Analysis
 from inference.guards.objection import Objection
-from inference.overlap import aligned
-from inference.replaced import replacement
+from inference.overlap import aligned_apart
+from inference.replaced import replaced_phrase, replacement
 from inference.roles import roles_swapped
-from inference.sequence import order_differs
+from inference.sequence import order_differs, times_differ
 from inference.twins import twin_difference
 
 # Nearly the same sentence: a word in it was replaced.
@@ -16,15 +16,15 @@ _EDITED_PERMILLE = 800
 
 def opposite_order(_question: Analysis, a: Analysis, b: Analysis) -> Objection | None:
     """The same two acts, one before the other and the other way round."""
-    for x, y in aligned(a, b):
-        if order_differs(x.text, y.text):
+    for x, y in aligned_apart(a, b):
+        if order_differs(x.text, y.text) or times_differ(x.text, y.text):
             return Objection("order", x.text, y.text)
     return None
 
 
 def swapped_roles(_question: Analysis, a: Analysis, b: Analysis) -> Objection | None:
     """Who did it to whom: the same names in the same act, with their places changed."""
-    for x, y in aligned(a, b):
+    for x, y in aligned_apart(a, b):
         if swapped := roles_swapped(x, y):
             return Objection("roles", swapped[0], swapped[1])
     return None
@@ -32,7 +32,9 @@ def swapped_roles(_question: Analysis, a: Analysis, b: Analysis) -> Objection | 
 
 def replaced_word(_question: Analysis, a: Analysis, b: Analysis) -> Objection | None:
     """Nearly the same sentence, with a word replaced by one that excludes it."""
-    for x, y in aligned(a, b):
+    for x, y in aligned_apart(a, b):
+        if phrases := replaced_phrase(x, y):
+            return Objection("replaced", *phrases)
         found = replacement(x, y)
         if found is None or x.reading.denies != y.reading.denies:
             continue
@@ -46,7 +48,7 @@ def replaced_word(_question: Analysis, a: Analysis, b: Analysis) -> Objection | 
 
 def twins(_question: Analysis, a: Analysis, b: Analysis) -> Objection | None:
     """Word for word the same but for a negation, an opposite, or a number."""
-    for x, y in aligned(a, b):
+    for x, y in aligned_apart(a, b):
         if differ := twin_difference(x, y):
             return Objection(*differ)
     return None

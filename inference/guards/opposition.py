@@ -8,7 +8,7 @@ from inference.antonyms import Axis, english_poles, han_poles
 from inference.entities import capitalised_names, opening_names
 from inference.guards.objection import Objection
 from inference.lexicon import opposites
-from inference.overlap import PERMILLE, aligned, best_pairs, covered, overlap_permille
+from inference.overlap import PERMILLE, aligned_apart, best_pairs, covered, overlap_permille
 from inference.polarity import CIRCUMSTANCE, CONDITION, STATED, Reading, Sides, denies_by_word
 from inference.wording import content_terms
 
@@ -26,7 +26,7 @@ def opposite_poles(_question: Analysis, a: Analysis, b: Analysis) -> Objection |
     An answer that names both sides of an axis takes none. A comparison whose arguments changed
     places is turned round: "A is larger than B" agrees with "B is smaller than A".
     """
-    for x, y in aligned(a, b):
+    for x, y in aligned_apart(a, b):
         if x.reading.axes.isdisjoint(y.reading.axes):
             continue
         # "Falls when rates rise" is what "rises when rates fall" says.
@@ -66,6 +66,8 @@ def opposite_clauses(_question: Analysis, a: Analysis, b: Analysis) -> Objection
 
     "Only water is needed, oxygen is not needed" takes both sides as a whole, but not by clauses.
     """
+    if all(x.reading.axes.isdisjoint(y.reading.axes) for x, y in aligned_apart(a, b)):
+        return None
     for x, y in (*_clause_pairs(a, b), *_clauses_of_one_thing(a, b)):
         if x.reading.axes.isdisjoint(y.reading.axes):
             continue
@@ -83,7 +85,7 @@ def _clauses_of_one_thing(a: Analysis, b: Analysis) -> tuple[tuple[Part, Part], 
     Each is cut off its sentence, in which both sides of the axis are taken.
     """
     found = []
-    for x, y in aligned(a, b):
+    for x, y in aligned_apart(a, b):
         if len(x.clauses) == 1 or len(y.clauses) == 1:
             continue
         for one in x.clauses:
@@ -113,6 +115,8 @@ def _about_one_thing(x: Part, y: Part, floor: int) -> bool:
 
 def negation(_question: Analysis, a: Analysis, b: Analysis) -> Objection | None:
     """One answer denies what the other one states in nearly the same words."""
+    if not any(part.reading.negations or part.reading.stance for part in (a.whole, b.whole)):
+        return None
     for x, y in _clause_pairs(a, b):
         reading_x, reading_y = x.reading, y.reading
         denies_x = reading_x.denies_beside(reading_y)
@@ -131,7 +135,9 @@ def negation(_question: Analysis, a: Analysis, b: Analysis) -> Objection | None:
 
 def antonyms(_question: Analysis, a: Analysis, b: Analysis) -> Objection | None:
     """Nearly the same words, but one of them is replaced by its antonym."""
-    for x, y in aligned(a, b):
+    for x, y in aligned_apart(a, b):
+        if x.opposites.isdisjoint(y.lemmas) or y.opposites.isdisjoint(x.lemmas):
+            continue
         if overlap_permille(x, y) < _ALIKE_PERMILLE or x.reading.denies != y.reading.denies:
             continue
         opposed_x = [w for w in x.words if not covered(w, y) and _has_opposite(w, y)]
@@ -145,7 +151,7 @@ def antonyms(_question: Analysis, a: Analysis, b: Analysis) -> Objection | None:
 def _clause_pairs(a: Analysis, b: Analysis) -> tuple[tuple[Part, Part], ...]:
     """Clauses of aligned sentences that say nearly the same, negation apart."""
     found: list[tuple[Part, Part]] = []
-    for x, y in aligned(a, b):
+    for x, y in aligned_apart(a, b):
         if len(x.clauses) == len(y.clauses) == 1:
             found.append((x, y))
         else:
