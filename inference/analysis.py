@@ -198,9 +198,9 @@ def strip_markup(text: str) -> str:
     without a model's "Sure!"."""
     text = _PLEASANTRY.sub("", _CODE_FENCE.sub("", text))
     text = _LINK.sub(r"\1", text)
-    text = _LIST_MARK.sub("", text)
     if {"1", "2"} <= {match[1] for match in _INLINE_LIST_MARK.finditer(text)}:
         text = _INLINE_LIST_MARK.sub("", text)
+    text = _LIST_MARK.sub("", text)
     return _MARKUP.sub("", text)
 
 

@@ -55,7 +55,7 @@ _ALIASES = (
     frozenset({"europe", "european"}),
 )
 # "Chile" and "Chilean", "Italy" and "Italian": the end of a country's name before its adjective's.
-_ADJECTIVE_OF_NAME = re.compile(r"(?:n|an|ian|ean|ese|ish|i|ic)$")
+_ADJECTIVE_OF_NAME = re.compile(r"(?:n|an|ian|vian|ean|ese|ish|i|ic|er)$")
 _SHARED_STEM_MIN = 4
 # First words of orders, which are capitalised like names: "Run git reset".
 _ORDERS = frozenset(

@@ -73,6 +73,8 @@ def opposite_clauses(_question: Analysis, a: Analysis, b: Analysis) -> Objection
             continue
         if not _about_one_thing(x, y, _SAME_THING_PERMILLE):
             continue
+        if next(_opposed(x, y, CONDITION), None):
+            continue
         if found := _opposed_sides(x, y):
             return found
     return None
@@ -180,7 +182,8 @@ def _advise_alike(x: Reading, y: Reading) -> bool:
     advised = [axis for axis in sides_x.keys() & sides_y.keys() if axis.kind == "advice"]
     if all(sides_x[axis][0] == sides_y[axis][0] for axis in advised):
         return False
-    for axis in sorted(x.axes & y.axes & _dealings()):
+    turned = frozenset().union(*x.turned, *y.turned)
+    for axis in sorted(x.axes & y.axes & _dealings() - turned):
         if axis not in sides_x or axis not in sides_y or sides_x[axis][0] != sides_y[axis][0]:
             return True
     return False
