@@ -15,6 +15,7 @@ from statistics import median
 from rich.table import Table
 
 from daemon import display
+from daemon.errors import UsageError
 from inference.analysis import Analysis, analyse
 from inference.embedding import EmbedderSettings
 from inference.equivalence import Judge
@@ -60,6 +61,12 @@ def answers(number: int) -> list[str]:
 
 def run(options: argparse.Namespace) -> int:
     """Print the median milliseconds of each part; with ``--json`` as an object."""
+    for name, value, most in (
+        ("--rounds", options.rounds, 1_000),
+        ("--threads", options.threads, 64),
+    ):
+        if not 1 <= value <= most:
+            raise UsageError(f"{name} must be from 1 to {most}, not {value}.")
     with display.progress_console.status("loading the embedder"):
         judge = load_judge(EmbedderSettings(threads=options.threads))
     with display.progress_console.status("measuring"):

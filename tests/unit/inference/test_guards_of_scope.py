@@ -77,7 +77,7 @@ ALIKE = [
     ("How cold?", "It was minus seven degrees.", "-7 °C"),
     ("How much?", "It costs 60 cents.", "It costs $0.60."),
     ("Is it safe?", "Sure! It isn't safe at all.", "No, it is dangerous."),
-    ("When?", "It began at 8:15. The alarm rang at 8:40.", "The alarm rang at 8:40. It began at 8:15."),
+    ("When?", "It began at 8:15. It rang at 8:40.", "It rang at 8:40. It began at 8:15."),
     ("How?", "Run `make test`.", "Use `make test`."),
     ("", "A man is painting a fence", "A fence is being painted by a man"),
 ]  # fmt: skip
