@@ -18,6 +18,12 @@ def different_moments(question: Analysis, a: Analysis, b: Analysis) -> Objection
     """Each answer names a date or time that fits none of the other's."""
     if not (a.whole.moments or b.whole.moments):
         return None
+    # A time that each answer names once is the same time, wherever it is named.
+    times = [{m for m in answer.whole.moments if m.is_time} for answer in (a, b)]
+    if len(times[0]) == len(times[1]) == 1:
+        (one,), (other,) = times
+        if moments_differ(one, other) and not {one, other} & {*question.whole.moments}:
+            return Objection("date", one.surface, other.surface)
     for x, y in aligned_apart(a, b):
         if not (x.moments or y.moments):
             continue

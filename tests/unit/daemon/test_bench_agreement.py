@@ -30,7 +30,7 @@ def test_the_answers_are_new_in_every_round_and_always_the_same() -> None:
 
 @pytest.mark.model
 def test_every_part_is_measured(capsys: Capture) -> None:
-    """As an object of milliseconds, the whole above its parts' least."""
+    """As an object of milliseconds."""
     assert cli.main(["bench", "agreement", "--rounds", "1", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert set(found) == {"analysis_ms", "guards_ms", "evidence_ms", "whole_ms"}
