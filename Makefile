@@ -1,5 +1,5 @@
 # `make demo` and `make test` do their own set-up in .venv; nothing else is needed before them.
-.PHONY: setup demo test eval soak check lint types imports unit clean
+.PHONY: setup demo test eval fit soak check lint types imports unit clean
 
 BIN := .venv/bin
 ARGS ?=
@@ -17,6 +17,10 @@ test: check
 # How well answers are told apart, on the half of the pairs that nothing was tuned on.
 eval: setup
 	@$(BIN)/qnode evaluate eval/pairs-test.jsonl --roc eval/roc.svg $(ARGS)
+
+# Whether the committed weights of the similarity are what the development pairs give (minutes).
+fit: setup
+	@$(BIN)/python eval/fit.py | diff - inference/data/calibration.json && echo "the weights are the committed ones"
 
 # The simulator for long: every recipe, every mutant, twins, fuzzing, ten thousand seeds, and the
 # live scenarios against real daemons.

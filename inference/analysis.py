@@ -15,18 +15,28 @@ from inference.antonyms import english_poles, han_poles
 from inference.language import HAN
 from inference.lexicon import concepts, fold_han, lemmas, nearby, opposites
 from inference.moments import Moment, split_moments
-from inference.numerals import Quantity, quantities
+from inference.numerals import quantities
 from inference.polarity import HAN_NEGATOR, Reading, is_negator, read
+from inference.quantity import Quantity
 from inference.wording import FUNCTION_WORDS, has_han, normalise
 
 _MASK_BITS = 1024
+_VERDICT_UNITS_MAX = 2
+_STANCE_UNITS_MAX = 6  # "The short answer is: No."
+# What a chatting model opens with; it is no yes.
+_PLEASANTRY = re.compile(
+    r"^\W*(?:sure|certainly|of course|great question|good question|happy to help)!\s+(?=\S)",
+    re.IGNORECASE,
+)
 _CODE_FENCE = re.compile(r"```[\w+-]*\n?")
 _LIST_MARK = re.compile(r"(?m)^\s*(?:[-*+•]|\d{1,2}[.)、]|#{1,6})\s+")
-# 1. … 2. … in one line is a list too.
-_INLINE_LIST_MARK = re.compile(r"(?:(?<=[:：;；。\s])|^)\d{1,2}[.)、]\s+(?=\D)")
+# 1. … 2. … in one line is a list too, but "exit 7. The police" is none.
+_INLINE_LIST_MARK = re.compile(r"(?:(?<=[:：;；。\s])|^)(\d{1,2})[.)、]\s+(?=\D)")
 _MARKUP = re.compile(r"[*_`~]{1,3}(?=\S)|(?<=\S)[*_`~]{1,3}")
 _LINK = re.compile(r"!?\[([^\]]*)\]\([^)]*\)")
-_SENTENCE_END = re.compile(r"(?<=[!?;])\s+|(?<=[^\d\s.]{2}\.)\s+(?=[^a-z])|(?<=[！？。；])|\n+")
+_SENTENCE_END = re.compile(
+    r"(?<=[!?;])\s+|(?<=[^\d\s.]{2}\.)\s+(?=[^a-z])|(?<=\d\.)\s+(?=[A-Z])|(?<=[！？。；])|\n+"
+)
 _WORD = re.compile(r"[^\W_]+(?:['’.&-][^\W_]+)*|%")
 _CLAUSE_END = re.compile(
     r"[,，;；:：、](?!\d)|\s(?:and|but|while|whereas|although|though|because|since|so|which|yet)\s(?!\w+\s*$)|"
@@ -36,10 +46,10 @@ _TOKEN = re.compile(rf"[{HAN}]|#|[^\W_{HAN}]+(?:['’.&-][^\W_{HAN}]+)*")
 _ARTICLES = re.compile(r"\b(?:the|an?)\b")
 _HAN_RUN = re.compile(f"[{HAN}]+")
 # Characters that hold a sentence together; their absence is no difference in meaning.
-_HAN_FUNCTION = frozenset(
+HAN_FUNCTION = frozenset(
     "的了是在为与和及或而也都就这那它他她我你会将把于之其个吗呢吧啊所以因此则已着被"
 )
-_HAN_FUNCTION_WORDS = re.compile(
+HAN_FUNCTION_WORDS = re.compile(
     "答案|应该|可以|就是|因为|所以|由于|这个|那个|一个|它们|他们|我们|以及|或者|并且|如果|目前|现在|"
     "大约|大概|约为|约|左右|总共|共有|一共|属于|进行|来说|来看|通常|一般"
 )
@@ -154,8 +164,8 @@ class Part:
     @cached_property
     def han(self) -> str:
         folded = " ".join(_HAN_RUN.findall(fold_han(self.bare)))
-        folded = HAN_NEGATOR.sub(" ", _HAN_FUNCTION_WORDS.sub(" ", folded))
-        cut = "".join(" " if character in _HAN_FUNCTION else character for character in folded)
+        folded = HAN_NEGATOR.sub(" ", HAN_FUNCTION_WORDS.sub(" ", folded))
+        cut = "".join(" " if character in HAN_FUNCTION else character for character in folded)
         return " ".join(cut.split())
 
     @cached_property
@@ -184,11 +194,13 @@ class Analysis:
 
 
 def strip_markup(text: str) -> str:
-    """The text without Markdown: emphasis, headings, list marks, code fences, link targets."""
-    text = _CODE_FENCE.sub("", text)
+    """The text without Markdown (emphasis, headings, list marks, code fences, link targets) and
+    without a model's "Sure!"."""
+    text = _PLEASANTRY.sub("", _CODE_FENCE.sub("", text))
     text = _LINK.sub(r"\1", text)
+    if {"1", "2"} <= {match[1] for match in _INLINE_LIST_MARK.finditer(text)}:
+        text = _INLINE_LIST_MARK.sub("", text)
     text = _LIST_MARK.sub("", text)
-    text = _INLINE_LIST_MARK.sub("", text)
     return _MARKUP.sub("", text)
 
 
@@ -197,10 +209,27 @@ def analyse(text: str) -> Analysis:
     """Analyse a text; the result is kept, as answers are compared with many others."""
     bare = strip_markup(text)
     pieces = [piece.strip() for piece in _SENTENCE_END.split(bare) if re.search(r"\w", piece)]
+    pieces = _with_verdict(pieces)
     joined = " ".join(bare.split())
     whole = _part(joined)
     sentences = tuple(map(_part, pieces)) if len(pieces) > 1 else (whole,)
     return Analysis(text, whole, sentences)
+
+
+def _with_verdict(pieces: list[str]) -> list[str]:
+    """The sentences, the first one joined with the second if it is a mere verdict: "Sell.", "漲。".
+
+    By itself it would have no counterpart in an answer that says the same in one sentence.
+    """
+    if len(pieces) < 2:
+        return pieces
+    first, second, *rest = pieces
+    words = len(_WORD.findall(_HAN_RUN.sub(" ", first)))
+    characters = sum(map(len, _HAN_RUN.findall(first)))
+    longest = _STANCE_UNITS_MAX if read(first).stance else _VERDICT_UNITS_MAX
+    if words + characters > longest:
+        return pieces
+    return [f"{first} {second}", *rest]
 
 
 @lru_cache(maxsize=16_384)

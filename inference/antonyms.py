@@ -14,8 +14,8 @@ from typing import Literal, NamedTuple
 from inference.lexicon import fold_han, lemmas
 
 Pole = Literal[1, -1]
-Kind = Literal["", "coarse", "comparative", "roles", "share", "valence"]
-_KINDS: tuple[Kind, ...] = ("coarse", "comparative", "roles", "share", "valence")
+Kind = Literal["", "advice", "coarse", "comparative", "roles", "share", "valence"]
+_KINDS: tuple[Kind, ...] = ("advice", "coarse", "comparative", "roles", "share", "valence")
 
 
 class Axis(NamedTuple):
@@ -24,11 +24,17 @@ class Axis(NamedTuple):
     The poles of a ``comparative`` one change places with the things compared; in one of ``roles``
     ("buyer", "seller") the poles alone say little once a party is named; those of ``share``
     ("most", "few") change sides with a denial: most are not what few are; one of ``valence``
-    ("safe", "dangerous") answers questions for advice.
+    ("safe", "dangerous") answers questions for advice; one of ``advice`` ("recommend", "avoid")
+    does so too, but says little without its object: to advise selling is to advise against holding.
     """
 
     number: int
     kind: Kind = ""
+
+    @property
+    def judges(self) -> bool:
+        """Whether its words judge what was asked about."""
+        return self.kind in ("valence", "advice")
 
 
 class PoleWord(NamedTuple):
@@ -84,12 +90,13 @@ def join_phrases(plain: str) -> str:
 def english_poles(word: str) -> tuple[PoleWord, ...]:
     """The poles that a lower-case English word, or a joined phrase, stands for in any form."""
     table = _table("en")
-    if word in table:
-        return table[word]
-    for lemma in sorted(lemmas(word)):
-        if lemma in table:
-            return table[lemma]
-    return ()
+    found = {pole.axis: pole for pole in reversed(table.get(word, ()))}
+    # A comparative in the table says what it compares: "lower than expected" is not "low".
+    if not found or not word.endswith(("er", "est")):
+        for form in sorted(lemmas(word)):
+            for pole in table.get(form, ()):
+                found.setdefault(pole.axis, pole)
+    return tuple(sorted(found.values()))
 
 
 def han_poles(folded: str) -> list[tuple[int, str, tuple[PoleWord, ...]]]:

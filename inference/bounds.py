@@ -5,7 +5,7 @@ from functools import lru_cache
 
 from inference.analysis import Part
 from inference.lexicon import fold_han
-from inference.numerals import Quantity, same_amount
+from inference.quantity import Quantity, same_amount
 
 _LOWER_BEFORE = re.compile(
     r"(?:at least|no (?:less|fewer) than|not (?:less|fewer) than|minimum(?: of)?|more than|"

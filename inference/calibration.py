@@ -2,9 +2,10 @@
 
 A cosine alone does not tell whether two answers agree, so the similarity is the output of a small
 logistic model: a weighted sum of three cosines and of the integer evidence of ``evidence``, put
-through the logistic curve. The weights are fitted by ``eval/fit.py`` on the development half of
-the labelled pairs and stored as integers in ``data/calibration.json``, one set for each kind of
-embedder, because a cosine of 0.9 means much to one and little to another. The sum is shifted so
+through the logistic curve.
+The weights are fitted by ``eval/fit.py`` on the development pairs and stored as integers in
+``data/calibration.json``, one set for each kind of embedder, because a cosine of 0.9 means much to
+one and little to another. The sum is shifted so
 that 8,500 basis points, the policy's usual threshold, is where pairs should be accepted.
 
 Cosines are rounded to ten-thousandths, and all arithmetic after that is exact: two nodes whose
@@ -91,6 +92,7 @@ def features(cosines: Cosines, evidence: Evidence) -> dict[str, int]:
         "substituted": _beyond(10 * evidence.substituted, 4000),
         "covered_much": _beyond(10 * evidence.covered, 6000),
         "covered_little": min(10 * evidence.covered, 4000),
+        "unasked": UNIT if evidence.unasked else 0,
         "core_han": 10 * evidence.core * han,
         "contained_han": 10 * evidence.contained * han,
     }

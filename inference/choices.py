@@ -8,9 +8,13 @@ from inference.wording import FUNCTION_WORDS
 
 _WORD = re.compile(r"[^\W_]+(?:['-][^\W_]+)*")
 _HAN_CHOICE = re.compile("([㐀-鿿]{1,6})还是([㐀-鿿]{1,6})")
+_HAN_WHICH = re.compile("([㐀-鿿]{2,4})(?:和|与|跟|、)([㐀-鿿]{2,4})(?:哪|何者|谁)")
 _HAN_GLUE = re.compile("^[在是该要应去会选]+|[呢吗的]+$")
 # "faster in water than in air" takes the first of the two that it names.
-_RATHER = re.compile(r"\b(?:than|rather than|instead of|not|before)\b|比|而不是|而非|不是")
+_RATHER = re.compile(
+    r"\b(?:than|rather than|instead of|not|before|outweighs?|exceeds?|beats?|surpass(?:es)?|"
+    r"outperforms?|outranks?|outnumbers?)\b|比|而不是|而非|不是|胜过|优于|高于|大于|多于|超过"
+)
 
 
 def choices_differ(question: Analysis, a: Analysis, b: Analysis) -> tuple[str, str] | None:
@@ -32,6 +36,8 @@ def _offered(question: Part) -> tuple[str, str] | None:
         while len(first) > 1 and len(second) > 1 and first[-1] == second[-1]:
             first, second = first[:-1], second[:-1]
         return (first[-2:], second[:2]) if first and second else None
+    if match := _HAN_WHICH.search(plain):
+        return match[1], match[2]
     before, found, behind = plain.partition(" or ")
     if not found:
         return None

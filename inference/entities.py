@@ -36,6 +36,33 @@ _ALIASES = (
     frozenset({"un", "united nations"}),
     frozenset({"bitcoin", "btc"}),
     frozenset({"ethereum", "eth", "ether"}),
+    frozenset({"fed", "federal reserve"}),
+    frozenset({"facebook", "meta"}),
+    frozenset({"google", "alphabet"}),
+    frozenset({"twitter", "x"}),
+    frozenset({"czechia", "czech republic"}),
+    frozenset({"holland", "netherlands", "dutch"}),
+    frozenset({"france", "french"}),
+    frozenset({"greece", "greek"}),
+    frozenset({"spain", "spanish"}),
+    frozenset({"wales", "welsh"}),
+    frozenset({"denmark", "danish"}),
+    frozenset({"switzerland", "swiss"}),
+    frozenset({"england", "english"}),
+    frozenset({"ireland", "irish"}),
+    frozenset({"turkey", "turkish", "türkiye"}),
+    frozenset({"germany", "german"}),
+    frozenset({"europe", "european"}),
+)
+# "Chile" and "Chilean", "Italy" and "Italian": the end of a country's name before its adjective's.
+_ADJECTIVE_OF_NAME = re.compile(r"(?:n|an|ian|vian|ean|ese|ish|i|ic|er)$")
+_SHARED_STEM_MIN = 4
+# First words of orders, which are capitalised like names: "Run git reset".
+_ORDERS = frozenset(
+    listed(
+        "use run add put take make write keep check try set open type call press click choose "
+        "select install remove turn start stop create delete go divide multiply store enter"
+    )
 )
 # Calendar names are compared as numbers; the others are not names.
 _NOT_NAMES = frozenset(
@@ -69,7 +96,8 @@ def names(question: str, answer: str) -> frozenset[str]:
         for span in _spans(sentence):
             opens = sentence.lstrip().startswith(span[0])
             kept = [token for token in span if _could_be_name(token)]
-            if opens and len(span) == 1 and not restates and not span[0][1:2].isupper():
+            no_name = not restates or span[0].lower() in _ORDERS
+            if opens and len(span) == 1 and no_name and not span[0][1:2].isupper():
                 continue
             if kept and not all(stem(token.lower()) in asked for token in kept):
                 found.add(" ".join(kept).lower().replace("’", "'").removesuffix("'s"))
@@ -125,7 +153,17 @@ def _acronyms(a: str, b: str) -> bool:
 
 
 def _aliases(a: str, b: str) -> bool:
-    return any(a in group and b in group for group in _ALIASES)
+    if any(a in group and b in group for group in _ALIASES):
+        return True
+    short, long = sorted((a, b), key=len)
+    shared = next(
+        (at for at, (x, y) in enumerate(zip(short, long, strict=False)) if x != y), len(short)
+    )
+    return (
+        shared >= _SHARED_STEM_MIN
+        and shared >= len(short) - 1
+        and _ADJECTIVE_OF_NAME.fullmatch(long[shared:]) is not None
+    )
 
 
 def _capitalised(token: str) -> bool:
@@ -215,6 +253,7 @@ def opening_names(text: str) -> frozenset[str]:
     found = set()
     for sentence in _SENTENCE.findall(text):
         tokens = _WORD.findall(sentence)
-        if tokens and _capitalised(tokens[0]) and _could_be_name(tokens[0]):
-            found.add(tokens[0].lower())
+        first = tokens[0] if tokens else ""
+        if first and _capitalised(first) and _could_be_name(first) and first.lower() not in _ORDERS:
+            found.add(first.lower())
     return frozenset(found)

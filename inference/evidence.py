@@ -13,8 +13,8 @@ from itertools import pairwise
 from inference.analysis import Analysis, Part
 from inference.entities import capitalised_names
 from inference.lexicon import fold_han, lemmas, nearby, opposites
-from inference.numerals import Quantity, comparable, same_amount
 from inference.overlap import PERMILLE, aligned, coverage
+from inference.quantity import Quantity, comparable, same_amount
 from inference.replaced import replacement
 from inference.stance import side_taken
 
@@ -63,6 +63,8 @@ class Evidence:
     """1000 if a word of one answer has an antonym in the other and neither has both."""
     names_shared: int
     names_conflict: int
+    unasked: int
+    """1000 if there is no question, as for two captions."""
     length: int
     """Length of the shorter answer as a share of the longer one."""
 
@@ -87,7 +89,7 @@ def gather(question: Analysis, a: Analysis, b: Analysis) -> Evidence:
     on_both = sides_x.keys() & sides_y.keys()
     agree = sum(sides_x[axis][0] == sides_y[axis][0] for axis in on_both)
     stances = side_taken(question, a) * side_taken(question, b)
-    denies = x.reading.denies != y.reading.denies
+    denies = x.reading.denies_beside(y.reading) != y.reading.denies_beside(x.reading)
     names_x, names_y = (capitalised_names(part.text) for part in (x, y))
     return Evidence(
         han=PERMILLE if x.han or y.han else 0,
@@ -110,6 +112,7 @@ def gather(question: Analysis, a: Analysis, b: Analysis) -> Evidence:
         antonym=PERMILLE if _has_antonym(x, y) else 0,
         names_shared=_count(len(names_x & names_y)),
         names_conflict=PERMILLE if names_x - names_y and names_y - names_x else 0,
+        unasked=0 if question.whole.plain else PERMILLE,
         length=_share(min(total_x, total_y), max(total_x, total_y)),
     )
 
@@ -135,13 +138,10 @@ def _core(question: Part, x: Part, y: Part) -> tuple[int, int]:
     if not shorter:
         return PERMILLE // 2, 0
     if len(new_x) == len(new_y):  # neither is shorter: the order of the answers must not matter
-        found = max(
-            sum(_unit_occurs(unit, y) for unit in new_x),
-            sum(_unit_occurs(unit, x) for unit in new_y),
-        )
+        found = max(_occurring(new_x, y), _occurring(new_y, x))
     else:
         other = y if shorter is new_x else x
-        found = sum(_unit_occurs(unit, other) for unit in shorter)
+        found = _occurring(shorter, other)
     conflict = not found and len(longer) <= 6
     return _share(found, 2 * len(shorter)), PERMILLE if conflict else 0
 
@@ -156,13 +156,17 @@ def _new(question: Part, part: Part) -> frozenset[str]:
     return _new_units(question, part)
 
 
-def _unit_occurs(unit: str, part: Part) -> int:
-    """2 if the word or the pair of characters occurs, 1 if something near it does."""
-    if unit in part.han_pairs or unit in part.word_set:
-        return 2
-    if not lemmas(unit).isdisjoint(part.concepts):
-        return 2
-    return 0 if nearby(unit).isdisjoint(part.nearby) else 1
+def _occurring(units: frozenset[str], part: Part) -> int:
+    """For each word or pair of characters 2 if it occurs, 1 if something near it does."""
+    absent = units - part.han_pairs - part.word_set
+    found = 2 * (len(units) - len(absent))
+    concepts_there, near_there = part.concepts, part.nearby
+    for unit in absent:
+        if not lemmas(unit).isdisjoint(concepts_there):
+            found += 2
+        elif not nearby(unit).isdisjoint(near_there):
+            found += 1
+    return found
 
 
 def _numbers(question: Part, x: Part, y: Part) -> tuple[int, int, int]:
@@ -216,6 +220,8 @@ def _reordered(x: Part, y: Part) -> int:
 
 def _has_antonym(x: Part, y: Part) -> bool:
     for part, other in ((x, y), (y, x)):
+        if part.opposites.isdisjoint(other.lemmas):
+            continue
         for word in part.word_set - other.word_set:
             against = opposites(word) & other.lemmas
             if (

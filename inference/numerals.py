@@ -7,109 +7,32 @@ alone: "one of them", "一個", "十分", "CO2". Values are fractions, never flo
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from fractions import Fraction
-from functools import lru_cache
 
+from inference.number_words import (
+    HAN_DIGITS,
+    ORDINALS,
+    SCALES,
+    SMALL,
+    TENS,
+    english_value,
+    han_value,
+)
+from inference.quantity import Quantity
 from inference.units import (
     CELSIUS,
+    CENT,
     MONTH_OF_YEAR,
     MONTHS,
     PERCENT,
     PLAIN,
+    SCORE,
     SHARE,
     UNITS,
     Unit,
 )
-from inference.wording import listed, normalise
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Quantity:
-    """A number as written, in one place of one text; equal only to itself.
-
-    ``value`` is in ``unit``; ``decimals`` counts digits after the point.
-
-    ``approximate``: the text hedges it ("about", "約"). ``start`` and ``end`` delimit it in the
-    normalised text.
-    """
-
-    value: Fraction
-    unit: Unit
-    decimals: int
-    approximate: bool
-    surface: str
-    start: int
-    end: int
-    base: Fraction = field(init=False, compare=False, repr=False)
-    """The value in the base unit of its dimension."""
-    exact: tuple[int, int] = field(init=False, compare=False, repr=False)
-    exact_base: tuple[int, int] = field(init=False, compare=False, repr=False)
-    """``value`` and ``base`` as numerator and denominator, which compare faster than fractions."""
-    is_year: bool = field(init=False, compare=False, repr=False)
-    """Whether it has no unit and is written as a year is: "in 2014"."""
-
-    def __post_init__(self) -> None:
-        base = self.value * self.unit.factor + self.unit.offset
-        is_year = self.unit is PLAIN and self.surface.isdigit() and 1500 <= self.value <= 2100
-        object.__setattr__(self, "base", base)
-        object.__setattr__(self, "exact", self.value.as_integer_ratio())
-        object.__setattr__(self, "exact_base", base.as_integer_ratio())
-        object.__setattr__(self, "is_year", is_year)
-
-
-_SMALL = {
-    word: number
-    for number, word in enumerate(
-        listed(
-            "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen "
-            "fifteen sixteen seventeen eighteen nineteen"
-        )
-    )
-}
-_ORDINALS = {
-    word: number
-    for number, word in enumerate(
-        listed(
-            "fourth fifth sixth seventh eighth ninth tenth eleventh twelfth thirteenth fourteenth "
-            "fifteenth sixteenth seventeenth eighteenth nineteenth twentieth"
-        ),
-        start=4,
-    )
-}
-_TENS = {
-    word: 10 * number
-    for number, word in enumerate(
-        listed("twenty thirty forty fifty sixty seventy eighty ninety"), start=2
-    )
-}
-_SCALES = {
-    "hundred": 100,
-    "k": 1000,
-    "thousand": 1000,
-    "million": 10**6,
-    "billion": 10**9,
-    "trillion": 10**12,
-    "bn": 10**9,
-    "百": 100,
-    "千": 1000,
-    "萬": 10**4,
-    "万": 10**4,
-    "百萬": 10**6,
-    "百万": 10**6,
-    "千萬": 10**7,
-    "千万": 10**7,
-    "億": 10**8,
-    "亿": 10**8,
-    "兆": 10**12,
-}
-_HAN_DIGITS = {digit: number for number, digit in enumerate("零一二三四五六七八九")} | {
-    "〇": 0,
-    "兩": 2,
-    "两": 2,
-}
-_HAN_SMALL_SCALES = {"十": 10, "百": 100, "千": 1000}
-_HAN_LARGE_SCALES = {"萬": 10**4, "万": 10**4, "億": 10**8, "亿": 10**8, "兆": 10**12}
+from inference.wording import normalise
 
 
 def _either(names: "dict[str, int] | dict[str, Unit]") -> str:
@@ -132,14 +55,14 @@ _DIGITS = re.compile(
     r"(?P<prefix>nt\$|us\$|[$€£¥]|攝氏|摄氏)?\s*"
     r"(?<![a-z0-9])(?<![0-9][.,])(?P<sign>[-−]|(?<!\d )(?:minus|negative)\s+|零下\s*|[負负])?"
     r"(?P<number>\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?)"
-    rf"(?P<ordinal>st|nd|rd|th)?(?:\s*(?P<scale>{_either(_SCALES)}))?"
+    rf"(?P<ordinal>st|nd|rd|th)?(?:\s*(?P<scale>{_either(SCALES)}))?"
     rf"(?:\s*(?P<tenths>{_TENTHS})|{_UNIT})"
 )
 _LARGE = ("thousand", "million", "billion", "trillion")
-_ENGLISH = "|".join((*_ORDINALS, *_SMALL, *_TENS, "hundred", "dozen", *_LARGE))
+_ENGLISH = "|".join((*ORDINALS, *SMALL, *TENS, "hundred", "dozen", *_LARGE))
 _WRITTEN = re.compile(
     # "and" joins only behind a scale: "a hundred and five" is one number, "three and five" are two.
-    rf"\b(?P<words>(?:{_ENGLISH})(?:(?:(?<=hundred)\s+and\s+|(?<=thousand)\s+and\s+|"
+    rf"\b(?P<sign>minus\s+|negative\s+)?(?P<words>(?:{_ENGLISH})(?:(?:(?<=hundred)\s+and\s+|(?<=thousand)\s+and\s+|"
     rf"(?<=million)\s+and\s+|\s*-\s*|\s+)(?:{_ENGLISH}))*)\b{_UNIT}"
 )
 _HAN_NUMERAL = "零〇一二三四五六七八九兩两十百千萬万億亿兆"
@@ -167,7 +90,7 @@ _PARTS = {
     "half": 2, "halve": 2, "third": 3, "quarter": 4, "fourth": 4, "fifth": 5, "sixth": 6,
     "eighth": 8, "tenth": 10,
 }  # fmt: skip
-_COUNTS = "|".join(word for word, number in _SMALL.items() if 1 <= number <= 12)
+_COUNTS = "|".join(word for word, number in SMALL.items() if 1 <= number <= 12)
 _FRACTION = re.compile(
     rf"\b(?P<count>{_COUNTS}|an?|\d{{1,2}})[\s-]+(?P<part>thirds?|fourths?|fifths?|sixths?|eighths?|tenths?|"
     r"quarters?(?![\s-]*(?:past|to|point|percentage|of a p|of the year|hour)))\b|"
@@ -186,19 +109,41 @@ _HALVES = re.compile(
     rf"(?P<hanwhole3>[一二兩两三四五六七八九十\d]{{1,2}})\s*(?P<hanunit3>年|天)半|"
     rf"(?<!half )\ban\s+(?P<unit4>hour)\b(?!\s+and\s+a)"
 )
+_GAME = re.compile(
+    r"\b(?:w[io]n|wins|winners?|winning|beat|beats|beating|beaten|lost|loses?|losing|defeat(?:s|ed)?|drew|draw|"
+    r"scores?|scored|final|ended|finished|victory|match|game)\b|[贏赢胜勝敗败輸输]|比分|比數|比数|擊敗|击败"
+)
+_GAME_WITHIN = 60
+"""So many characters before the numbers, or a quarter behind, a game must be spoken of."""
+_POINTS = rf"(?:\d{{1,3}}|(?:nil|zero|{_COUNTS})\b)"
+_SCORE = re.compile(
+    rf"(?<![\d.,/:-])(?P<x>{_POINTS})"
+    rf"(?:\s*[-–—]\s*|:(?=\d(?!\d))|\s+(?:goals?|points?|runs?|sets?|games?)\s+to\s+)"
+    rf"(?P<y>{_POINTS})(?![\d%]|[.,:-]\d|\s*(?:{_TIME_UNIT}|a\.?m|p\.?m))|"
+    rf"\bby\s+(?P<byx>{_POINTS})\s+to\s+(?P<byy>{_POINTS})|"
+    r"(?P<hanx>\d{1,3}|[零一二三四五六七八九十]{1,3})\s*比\s*"
+    r"(?P<hany>\d{1,3}|[零一二三四五六七八九十]{1,3})"
+)
+_REPUBLIC = re.compile(rf"民[國国]\s*(?P<year>\d{{1,3}}|[{_HAN_NUMERAL}]{{1,4}})\s*年")
+_REPUBLIC_FROM = 1911
+"""The year before the first of the Republic of China's calendar, which Taiwan uses."""
+_WHOLE_SET = re.compile(r"\bof\s+the\s*$")
+_JOINT = re.compile(r"\s*(?:,|and|又|零)?\s*")
 _HEDGE = re.compile(
-    r"(?:about|around|approximately|roughly|nearly|almost|over|more than|circa|some|"
+    r"(?:just under|just over|slightly under|slightly over|not quite|well over|"
+    r"about|around|approximately|roughly|nearly|almost|over|more than|circa|some|"
     r"約|约|大約|大约|將近|将近|近|超過|超过|左右)\s*$"
 )
 _RANGE = re.compile(r"\s*(?:-|–|—|~|～|to|and|or|至|到|或|和)\s*")
 _HEDGE_AFTER = re.compile(r"\s*(?:左右|上下|or so\b|approximately)")
-_APPROXIMATION = Fraction(2, 100)
 
 
 def quantities(text: str) -> list[Quantity]:
     """Every number of the text, in order of appearance."""
     plain = normalise(text)
-    fractions = [*_from_fractions(plain), *_from_halves(plain)]
+    fractions = [
+        *_from_fractions(plain), *_from_halves(plain), *_from_scores(plain), *_from_republic(plain)
+    ]  # fmt: skip
     for fraction in fractions:  # read as a whole, not once more by their parts
         blank = " " * (fraction.end - fraction.start)
         plain = plain[: fraction.start] + blank + plain[fraction.end :]
@@ -210,7 +155,27 @@ def quantities(text: str) -> list[Quantity]:
         *_from_months(plain),
     ]
     ordered = sorted(found, key=lambda quantity: (quantity.start, quantity.end))
-    return _with_units_of_ranges(plain, ordered)
+    return _joined_times(plain, _with_units_of_ranges(plain, ordered))
+
+
+def _joined_times(plain: str, found: list[Quantity]) -> list[Quantity]:
+    """ "2 hours and 30 minutes" is one length of time."""
+    joined: list[Quantity] = []
+    for quantity in found:
+        last = joined[-1] if joined else None
+        if (
+            last is not None
+            and last.unit.dimension == quantity.unit.dimension in ("time", "calendar time")
+            and last.unit.factor > quantity.unit.factor
+            and quantity.base < last.unit.factor
+            and _JOINT.fullmatch(plain, last.end, quantity.start)
+        ):
+            value = last.value + quantity.base / last.unit.factor
+            surface = plain[last.start : quantity.end].strip()
+            joined[-1] = replace(last, value=value, surface=surface, end=quantity.end)
+        else:
+            joined.append(quantity)
+    return joined
 
 
 def _with_units_of_ranges(plain: str, found: list[Quantity]) -> list[Quantity]:
@@ -235,54 +200,17 @@ def without_quantities(text: str) -> str:
     return plain
 
 
-@lru_cache(maxsize=65_536)
-def same_amount(a: Quantity, b: Quantity) -> bool:
-    """Whether two quantities say the same: converted, rounded or hedged as they are written."""
-    if a.unit is b.unit and a.exact == b.exact:
-        return True
-    if not comparable(a, b) or (
-        a.unit.dimension == b.unit.dimension == "money" and a.unit is not b.unit
-    ):
-        return False
-    based = PLAIN is not a.unit is not b.unit is not PLAIN
-    if (a.exact_base == b.exact_base) if based else (a.exact == b.exact):
-        return True
-    decimals = min(a.decimals, b.decimals)
-    if not (decimals and a.unit is b.unit) and not (a.approximate or b.approximate):
-        return False
-    x, y = (a.base, b.base) if based else (a.value, b.value)
-    if decimals and a.unit is b.unit and _rounded(x, decimals) == _rounded(y, decimals):
-        return True
-    hedged = a.approximate or b.approximate
-    return hedged and abs(x - y) <= _APPROXIMATION * max(abs(x), abs(y))
-
-
-def comparable(a: Quantity, b: Quantity) -> bool:
-    """Whether two quantities could be about the same thing: one dimension, or one without unit."""
-    if a.unit is b.unit:
-        return True
-    if a.unit is SHARE or b.unit is SHARE:
-        return False  # "two thirds" does not measure what "451" measures
-    if a.unit is PLAIN or b.unit is PLAIN:
-        return not (a.is_year or b.is_year)
-    return a.unit.dimension == b.unit.dimension
-
-
-def _rounded(value: Fraction, decimals: int) -> int:
-    return int((value * 10**decimals + Fraction(1, 2)) // 1)
-
-
 def _from_fractions(plain: str) -> Iterator[Quantity]:
     """Shares of a whole: "two thirds", "2/3 of", "三分之二"."""
     for match in _FRACTION.finditer(plain):
         if match["han"]:
-            low, high = _han_value(match["below"]), _han_value(match["above"])
+            low, high = han_value(match["below"]), han_value(match["above"])
             if match["below"] == "百" or not low:
                 continue  # a percentage
             value = Fraction(high, low)
         else:
             word = match["count"]
-            count = int(word) if word.isdigit() else _SMALL.get(word, 1)
+            count = int(word) if word.isdigit() else SMALL.get(word, 1)
             value = Fraction(count, _PARTS[match["part"].rstrip("s")])
         yield _quantity(plain, match, value, SHARE)
 
@@ -300,20 +228,50 @@ def _from_halves(plain: str) -> Iterator[Quantity]:
             continue
         if han := match["hanunit"] or match["hanunit2"] or match["hanunit3"]:
             digits = match["hanwhole"] or match["hanwhole3"] or ""
-            count = int(digits) if digits.isdigit() else _han_value(digits) if digits else 0
+            count = int(digits) if digits.isdigit() else han_value(digits) if digits else 0
             name = _HAN_HALVED.get(han, han)
             yield _quantity(plain, match, count + Fraction(1, 2), UNITS[name], 1)
             continue
         word = match["whole"] or match["whole2"] or ""
-        whole = int(word) if word.isdigit() else _SMALL.get(word, 1 if word in ("a", "an") else 0)
+        whole = int(word) if word.isdigit() else SMALL.get(word, 1 if word in ("a", "an") else 0)
         unit = UNITS[match["unit"] or match["unit2"] or match["unit3"] or match["unit4"]]
         half = Fraction(0) if match["unit4"] else Fraction(1, 2)
         yield _quantity(plain, match, whole + half if not match["unit4"] else Fraction(1), unit, 1)
 
 
+def _from_scores(plain: str) -> Iterator[Quantity]:
+    """Results of games: "won 3–1", "by three goals to one", "二比一"."""
+    for match in _SCORE.finditer(plain):
+        start = max(0, match.start() - _GAME_WITHIN)
+        spoken_of = _GAME.search(plain, start, match.end() + _GAME_WITHIN // 4)
+        if not spoken_of and not re.search("goal|run|set", match[0]):
+            continue
+        points = [
+            _points(match["x"] or match["byx"] or match["hanx"]),
+            _points(match["y"] or match["byy"] or match["hany"]),
+        ]
+        yield _quantity(plain, match, Fraction(100 * max(points) + min(points)), SCORE)
+
+
+def _points(word: str) -> int:
+    if word.isdigit():
+        return int(word)
+    return SMALL.get(word, 0) if word.isascii() else han_value(word)
+
+
+def _from_republic(plain: str) -> Iterator[Quantity]:
+    """Years of Taiwan's calendar: 民國 96 年 is 2007."""
+    for match in _REPUBLIC.finditer(plain):
+        year = match["year"]
+        count = int(year) if year.isdigit() else han_value(year)
+        yield _quantity(plain, match, Fraction(_REPUBLIC_FROM + count), PLAIN)
+
+
 def _quantity(
     plain: str, match: re.Match[str], value: Fraction, unit: Unit, decimals: int = 0
 ) -> Quantity:
+    if unit is CENT:
+        value, unit = value * CENT.factor, UNITS["$"]
     hedged = _HEDGE.search(plain, 0, match.start()) or _HEDGE_AFTER.match(plain, match.end())
     return Quantity(
         value, unit, decimals, hedged is not None, match[0].strip(), match.start(), match.end()
@@ -337,7 +295,7 @@ def _is_calendar_year(match: re.Match[str], value: Fraction) -> bool:
 def _from_digits(plain: str) -> Iterator[Quantity]:
     for match in _DIGITS.finditer(plain):
         digits = match["number"].replace(",", "")
-        value = Fraction(digits) * _SCALES.get(match["scale"] or "", 1)
+        value = Fraction(digits) * SCALES.get(match["scale"] or "", 1)
         if match["sign"]:
             value = -value
         unit = _unit(match)
@@ -356,25 +314,13 @@ def _from_english(plain: str) -> Iterator[Quantity]:
         # A lone "one" is a pronoun as often as a number, unless it counts a unit.
         if parts == ["one"] and match["unit"] is None:
             continue
+        if match["unit"] is None and len(parts) == 1 and _WHOLE_SET.search(plain, 0, match.start()):
+            continue  # "the longer of the two"
         # "5 million" and "$3 billion" were read with their digits.
-        if parts[0] in _SCALES and re.search(r"\d\s*$", plain[: match.start()]):
+        if parts[0] in SCALES and re.search(r"\d\s*$", plain[: match.start()]):
             continue
-        yield _quantity(plain, match, Fraction(_english_value(parts)), _unit(match))
-
-
-def _english_value(parts: list[str]) -> int:
-    total = current = 0
-    for part in parts:
-        if part in _SMALL or part in _TENS or part in _ORDINALS:
-            current += _SMALL.get(part) or _TENS.get(part) or _ORDINALS.get(part, 0)
-        elif part == "dozen":
-            current = max(current, 1) * 12
-        elif part == "hundred":
-            current = max(current, 1) * 100
-        elif part in _SCALES:
-            total += max(current, 1) * _SCALES[part]
-            current = 0
-    return total + current
+        value = Fraction(english_value(parts))
+        yield _quantity(plain, match, -value if match["sign"] else value, _unit(match))
 
 
 def _from_han(plain: str) -> Iterator[Quantity]:
@@ -396,10 +342,10 @@ def _from_han(plain: str) -> Iterator[Quantity]:
         article = digits == "一" and unit == PLAIN
         if article or (len(digits) == 1 and not (counted or _stands_alone(plain, match))):
             continue
-        value = Fraction(_han_value(digits))
+        value = Fraction(han_value(digits))
         fraction = match["fraction"] or ""
         if fraction:
-            tail = int("".join(str(_HAN_DIGITS[digit]) for digit in fraction))
+            tail = int("".join(str(HAN_DIGITS[digit]) for digit in fraction))
             value += Fraction(tail, 10 ** len(fraction))
         if match["below"]:
             value = -value
@@ -407,7 +353,7 @@ def _from_han(plain: str) -> Iterator[Quantity]:
             unit = PERCENT
         elif match["tenths"]:
             rest = match["half"] or ""
-            value = 10 * value + (5 if rest == "半" else _HAN_DIGITS.get(rest, 0))
+            value = 10 * value + (5 if rest == "半" else HAN_DIGITS.get(rest, 0))
             unit = PERCENT
         elif match["celsius"]:
             unit = CELSIUS
@@ -419,28 +365,6 @@ def _from_han(plain: str) -> Iterator[Quantity]:
 def _stands_alone(plain: str, match: re.Match[str]) -> bool:
     """Whether a single numeral is a whole answer, such as "七。"."""
     return not re.search(r"\w", plain[: match.start()] + plain[match.end() :])
-
-
-def _han_value(digits: str) -> int:
-    if all(digit in _HAN_DIGITS for digit in digits):  # 二〇二六: digit by digit
-        return int("".join(str(_HAN_DIGITS[digit]) for digit in digits))
-    total = section = digit = 0
-    for character in digits:
-        if character in _HAN_DIGITS:
-            digit = _HAN_DIGITS[character]
-        elif character in _HAN_SMALL_SCALES:
-            section += (digit or 1) * _HAN_SMALL_SCALES[character]
-            digit = 0
-        else:
-            scale, section = _HAN_LARGE_SCALES[character], section + digit
-            if section == 0:  # 一萬億: the scales multiply
-                total = max(total, 1) * scale
-            elif scale < total:  # 兩億三千萬: they add
-                total += section * scale
-            else:
-                total = (total + section) * scale
-            section = digit = 0
-    return total + section + digit
 
 
 def _from_months(plain: str) -> Iterator[Quantity]:

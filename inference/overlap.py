@@ -50,6 +50,12 @@ def aligned(a: Analysis, b: Analysis) -> tuple[tuple[Part, Part], ...]:
     return tuple(best_pairs(a.sentences, b.sentences, ALIGNED_PERMILLE))
 
 
+@lru_cache(maxsize=16_384)
+def aligned_apart(a: Analysis, b: Analysis) -> tuple[tuple[Part, Part], ...]:
+    """As ``aligned``, without sentences that are in both: nothing can be set against itself."""
+    return tuple((x, y) for x, y in aligned(a, b) if x is not y)
+
+
 def best_pairs(
     xs: tuple[Part, ...], ys: tuple[Part, ...], floor: int
 ) -> Iterator[tuple[Part, Part]]:

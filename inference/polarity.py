@@ -4,9 +4,11 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from typing import NamedTuple
 
 from inference.antonyms import Axis, Pole, PoleWord, english_poles, han_poles, join_phrases
 from inference.lexicon import fold_han
+from inference.openings import HAN_STANCE, STANCE
 from inference.wording import content_terms, has_han, listed, normalise
 
 _WORDS = re.compile(r"[^\W_]+(?:['_.-][^\W_]+)*|[,;:.!?，；：。！？、]")
@@ -17,6 +19,8 @@ _NEGATORS = frozenset(
     )
 )
 _LOCAL_NEGATORS = frozenset({"nor", "rather_than", "instead_of", "without", "seldom", "rarely"})
+_NOBODY = frozenset(listed("none nobody nothing nowhere no_one"))
+_PREPOSITIONS = frozenset(listed("for of in on at with from by about"))
 _NEGATOR_PHRASES = re.compile(
     r"\b(?:rather than|instead of|far from|no longer|no one|not any ?more)\b"
 )
@@ -30,64 +34,72 @@ _NOT_NEGATING = re.compile(
 _DENYING = re.compile(
     r"\b(?:impossible|unable|incapable|fail(?:s|ed)?|lack(?:s|ed|ing)?|refus(?:e|es|ed)|"
     r"avoid(?:s|ed)?|forbidden|prohibited|banned|illegal|false|incorrect|wrong|unlikely|absent|"
-    r"missing|stops?|stopped|refrain|prevents?|out|without|free of|against|insufficient|"
+    r"missing|excluded?|excludes|exempt|except|stops?|stopped|refrain|prevents?|out|"
+    r"without|free of|against|insufficient|"
     r"unsafe|dangerous|only|lost|loses?|few|little|un\w{4,}|in(?:active|complete|valid))\b|"
-    "缺乏|缺少|禁止|拒绝|避免|失败|错误|停止|停摆|免|零|反对|只有|才|不再"
+    "缺乏|缺少|排除|除外|例外|禁止|拒绝|避免|失败|错误|停止|停摆|免|零|反对|只有|才|不再"
 )
 # How far, in words, a negator reaches forward; a comma ends it earlier.
 _REACH = 4
 
 HAN_NEGATOR = re.compile(
     "没有|不是|不会|不能|不可|不得|不应|并非|绝非|从未|从不|无法|没办法|"
-    "切勿|请勿|不要|不用|不必|不需|无须|毋须|未必|[不没未勿莫非无别毋否]"
+    "切勿|请勿|不要|不用|不必|不需要?|无需|无须|毋须|未必|[不没未勿莫非无别毋否]"
 )
-_HAN_NOT_NEGATING = re.compile(
-    "不明|不时|不等|不良|不法|不动产|不定期|不止|不慎|不妨|不料|不满|不特定|不稳定|不确定性|不但|不仅|不只|不过|不同|不错|不断|不久|差不多|不少|不得不|不论|不管|无论|"
+HAN_NOT_NEGATING = re.compile(
+    "不明|不敌|不时|不等|不良|不法|不动产|不定期|不止|不慎|不妨|不料|不满|不特定|不稳定|不确定性|不但|不仅|不只|不过|不同|不错|不断|不久|差不多|"
+    "不少|不得不|不论|不管|无论|"
     "无数|非常|除非|未来|是非|非洲|莫斯科|不丹|没关系|毫无疑问|特别|别的|级别|类别|识别|分别|"
     "个别|性别|区别|是否|否则|无疑|无线|不可或缺|缺一不可|"
     "[会能是可好要用]不[会能是可好要用]|有没有|不锈钢|不足|不便|无限|无人机|无所谓"
 )
 # To advise waiting is to advise against it.
 _HAN_ADVISES_NOT = re.compile(
-    "(?:建议|推荐|最好)(?=.{0,4}?(?:观望|避免|暂缓|停止|等待|再等|出场|离场))"
+    "(?:建议|推荐|最好|宜|应该)(?=.{0,4}?(?:观望|避免|暂缓|停止|等待|再等|等一等|出场|离场|远离|谨慎))|"
+    "(?:观望|避免|暂缓|停止|等待|再等等|等一等|先等|谨慎|不动|按兵不动)(?:会|比较|较)?(?:为宜|为佳|为妙|为上|较好|较佳|较妥|比较好)"
 )
 _HAN_REACH = 5
+# What opens a clause that is not what the sentence states: a condition, or a cause or a time.
+_CONDITIONS = frozenset(listed("if when whenever once unless until till provided_that as_long_as"))
+_CIRCUMSTANCES = frozenset(
+    listed(
+        "because since after before despite although though amid due_to thanks_to because_of "
+        "owing_to in_spite_of as_a_result_of on_account_of even_though given_that driven_by "
+        "helped_by hurt_by supported_by as_soon_as"
+    )
+)
+_CLAUSE_PHRASES = re.compile(
+    r"\b(?:(?:due|thanks|owing) to|(?:because|in spite|on account|as a result) of|even though|"
+    r"given that|provided that|as long as|as soon as|(?:driven|helped|hurt|supported) by)\b"
+)
+# "as" opens a clause only before a subject: not in "as low as", "seen as", "as a rule".
+_AS = re.compile(
+    r"(?:(?<=, )|(?<=\w ))as(?= (?:the|it|they|he|she|we|there|these|those|more|fewer|most|"
+    r"demand|supply|prices|investors|traders|rates|inflation|central|banks|people)\b)"
+)
+# "Up.", "Down about 8 %": elsewhere the two words belong to verbs.
+_VERDICTS = {"up": "increase", "down": "decrease"}
+_VERDICT = re.compile(
+    r"(?:(?<=^)|(?<=^\*\*)|(?<=(?:is|re) )|(?<=(?:was|are) )|(?<=were ))(?:up|down)"
+    r"(?=\W*(?:[.,;:!*]|$)|\s+(?:by|about|around|roughly|some|nearly|sharply|"
+    r"slightly|strongly|a little|\d))"
+)
+# "Costs pushed profits down": the verb by itself has no direction.
+_MOVED = re.compile(
+    r"\b(?:push|pushes|pushed|driv(?:e|es|ing)|drove|drag(?:s|ged)?|send|sends|sent|"
+    r"pull(?:s|ed)?|"
+    r"bring|brings|brought|force[sd]?)\s+((?:[^\W\d]+\s+){1,4}?)(up|down)\b"
+)
+_HAN_CONDITION = re.compile(
+    "如果|若是|假如|要是|只要|一旦|除非|当(?=.{1,12}(?:时|的话))|[若当](?!前|然|日|天|地|局|场|选|中|干)"
+)
+_HAN_CIRCUMSTANCE = re.compile(
+    "因为|由于|虽然|尽管|随着|即使|即便|在于|原因是|因(?!此|而|应)|受(?!到?影响)(?=.{1,10}影响)"
+)
 _HAN_STOP = re.compile("[，。；、！？,;.!?]|但|而是|却")
-_OPENING = r"^\W*(?:well|so|in short|short answer|answer|the answer is)?\W*"
-_STANCE = re.compile(
-    _OPENING + r"(?:"
-    r"(?P<no>(?:no|nope|nah)(?=\s*(?:[.,;:!—–-]|$)|\s+(?:it|they|there|you|we|he|she|i|this|that|the|a|an|in|on)\b)|"
-    r"incorrect|false|wrong|not (?:really|at all|entirely|quite|necessarily|"
-    r"yet|exactly|anymore)|(?:definitely|absolutely|certainly|probably|surely|of course|"
-    r"unfortunately|most likely|likely|generally) not|hardly|unlikely|i (?:do not|don't) think so|"
-    r"(?:it|they|that|this|you|we|he|she|there|one) (?:certainly |definitely |probably |really )?"
-    r"(?:isn't|aren't|can't|cannot|doesn't|don't|won't|wasn't|weren't|hasn't|haven't|shouldn't|"
-    r"couldn't|wouldn't|didn't|(?:is|are|can|does|do|will|was|were|has|have|should|could|would|"
-    r"did) not)(?=\s*(?:[.,;:!]|$))|"
-    r"(?:it|that|this)(?:'s| is| seems| looks| appears) (?:very |highly |rather |quite |most )?"
-    r"(?:unlikely|doubtful|improbable|impossible|untrue|false|incorrect|not (?:likely|"
-    r"possible|true|"
-    r"the case|correct)))\b|"
-    r"(?P<yes>yes|yeah|yep|yup|correct|true|certainly|absolutely|definitely|indeed|of course|right|"
-    r"sure|exactly|affirmative|probably(?: yes| so)?(?=\s*(?:[.,;:!]|$))|i think so|i believe so|"
-    r"(?:it|they|that|this|you|we|he|she|there|one) (?:certainly |definitely |probably |really )?"
-    r"(?:is|are|can|does|do|will|was|were|has|have|should|could|would|did)"
-    r"(?=\s*(?:[.,;:!]|$))|"
-    r"(?:it|that|this)(?:'s| is| seems| looks| appears) (?:very |highly |rather |quite |most )?"
-    r"(?:likely|probable|possible|true|correct|the case|certain))(?=\s*(?:[.,;:!]|$))"
-    r")(?!\s+(?:one|doubt|matter|longer|more|less|wonder|of the|answer))[\s,.;:!-]*"
-)
-# A bare verb is a stance only when the sentence stops there: 是 opens many statements.
-_HAN_END = r"(?=[，。！；：,.!;:\s]|$)"
-_HAN_STANCE = re.compile(
-    r"^\W*(?:答案是|答[:：])?\W*(?:"
-    rf"(?P<no>不是的|不对|不正确|错误|并非如此|不一定|当然不(?:是|会|能|可以|行)?|绝对不|恐怕不|"
-    rf"(?:不|否|非也|不是|不会|不能|不可以|不行|没有|不要|不用|不必|不需要|不可|没办法|无法|不支持|不安全|"
-    rf"不适合|不建议|不应该|不需|不宜|不必要|不对|不影响|不同意|不允许|别){_HAN_END})|"
-    rf"(?P<yes>是的|对的|没错|正确|当然|(?:是|对|会|能|有|要|可以|可|行|好|应该|需要|必须|支持|安全|适合|建议|同意|"
-    rf"允许|会的|能够|可以的|会影响|有的|确实|的确){_HAN_END})"
-    r")\W*"
-)
+_HAN_CLAUSE_END = re.compile("[，。；！？,;.!?]|但|却|就|便(?!宜|利)|则|时|所以|因此")
+Sides = dict[Axis, tuple[int, str]]
+STATED, CONDITION, CIRCUMSTANCE = range(3)
 
 
 @dataclass(frozen=True)
@@ -96,51 +108,107 @@ class Reading:
 
     ``stance`` is an opening "yes" (1) or "no" (-1), 0 without one; the other fields are about the
     text after it. ``denials`` counts negators that are not already part of a pole. ``poles`` are
-    the sides taken on axes of opposites, turned round where negated, with the words as written.
+    the sides taken on axes of opposites, turned round where negated, with the words as written;
+    the last number says where: in what is stated (0), in a condition (1), in a cause, a time or a
+    concession (2).
     """
 
     stance: int
     rest: str
     denials: int
-    poles: tuple[tuple[PoleWord, str], ...]
+    poles: tuple[tuple[PoleWord, str, int], ...]
+    turned: tuple[frozenset[Axis], ...] = ()
+    """For each negator that turned a word round, the axes of that word."""
 
     @property
     def denies(self) -> bool:
         """Whether the statement is negative; two negations cancel out."""
         return self.denials % 2 == 1
 
+    @property
+    def negations(self) -> int:
+        """How many negators the text has, those that turn a word round among them."""
+        return self.denials + len(self.turned)
+
+    def denies_beside(self, other: "Reading") -> bool:
+        """Whether the statement is negative to one who does not see the axes that only it is on.
+
+        "It cannot be undone" turns "undone" round, which says nothing to a text without an opposite
+        of "undone": to that it is a plain denial.
+        """
+        unseen = sum(axes.isdisjoint(other.axes) for axes in self.turned)
+        return (self.denials + unseen) % 2 == 1
+
     @cached_property
     def axes(self) -> frozenset[Axis]:
         """The axes that the text touches, on one side or on both."""
-        return frozenset(found.axis for found, _ in self.poles)
+        return frozenset(found.axis for found, _, _ in self.poles)
 
     @cached_property
-    def sides(self) -> dict[Axis, tuple[int, str]]:
-        """The axes on which the text takes exactly one side, with the word that does."""
-        taken: dict[Axis, tuple[int, str]] = {}
-        undecided: set[Axis] = set()
-        for found, word in self.poles:
-            known = taken.setdefault(found.axis, (found.pole, word))
+    def sides(self) -> Sides:
+        """The axes on which the text takes exactly one side, with the word that does.
+
+        What is stated counts before what stands in a condition or a cause: "prices fall when rates
+        rise" is about falling.
+        """
+        return {**self.sides_at(CIRCUMSTANCE), **self.sides_at(CONDITION), **self.stated}
+
+    @cached_property
+    def stated(self) -> Sides:
+        """The sides taken by what the text states, conditions and causes apart."""
+        return self.sides_at(STATED)
+
+    @cached_property
+    def said_once(self) -> Sides:
+        """The sides of axes that the text touches in one place only, conditions apart."""
+        places: dict[Axis, set[int]] = {}
+        for found, _, where in self.poles:
+            places.setdefault(found.axis, set()).add(where)
+        return {
+            axis: side
+            for axis, side in self.sides.items()
+            if len(places[axis]) == 1 and CONDITION not in places[axis]
+        }
+
+    def sides_at(self, place: int) -> Sides:
+        """The axes on which the text takes exactly one side in this place."""
+        return self._sides_by_place[place]
+
+    @cached_property
+    def _sides_by_place(self) -> tuple[Sides, Sides, Sides]:
+        taken: tuple[Sides, Sides, Sides] = ({}, {}, {})
+        undecided: set[tuple[int, Axis]] = set()
+        for found, word, place in self.poles:
+            known = taken[place].setdefault(found.axis, (found.pole, word))
             if known[0] != found.pole:
-                undecided.add(found.axis)
-        return {axis: side for axis, side in taken.items() if axis not in undecided}
+                undecided.add((place, found.axis))
+        for place, axis in undecided:
+            del taken[place][axis]
+        return taken
+
+
+class _Found(NamedTuple):
+    """What ``Reading`` has of one language."""
+
+    denials: int
+    poles: list[tuple[PoleWord, str, int]]
+    turned: list[frozenset[Axis]]
 
 
 @lru_cache(maxsize=8_192)
 def read(text: str) -> Reading:
     """Read the polarity of an answer."""
     plain = fold_han(normalise(text))
-    opening = _STANCE.match(plain) or _HAN_STANCE.match(plain)
+    opening = STANCE.match(plain) or HAN_STANCE.match(plain)
     stance = 0
     if opening:
         stance = 1 if opening["yes"] else -1
         plain = plain[opening.end() :]
-    english_denials, english_found = _read_english(_NOT_NEGATING.sub(" ", plain))
+    found = _read_english(_NOT_NEGATING.sub(" ", plain))
     if has_han(plain):
-        han_denials, han_found = _read_han(_HAN_NOT_NEGATING.sub("，", plain))
-    else:
-        han_denials, han_found = 0, []
-    return Reading(stance, plain, english_denials + han_denials, (*english_found, *han_found))
+        han = _read_han(HAN_NOT_NEGATING.sub("，", plain))
+        found = _Found(found[0] + han[0], found[1] + han[1], found[2] + han[2])
+    return Reading(stance, plain, found.denials, tuple(found.poles), tuple(found.turned))
 
 
 def denies_by_word(plain: str) -> bool:
@@ -169,16 +237,28 @@ def is_negator(word: str) -> bool:
     return word in _NEGATORS or word.endswith("n't")
 
 
-def _read_english(plain: str) -> tuple[int, list[tuple[PoleWord, str]]]:
-    joined = _NEGATOR_PHRASES.sub(lambda match: match[0].replace(" ", "_"), plain)
+def _read_english(plain: str) -> _Found:
+    plain = _MOVED.sub(lambda match: f"{_VERDICTS[match[2]]} {match[1]}", plain)
+    joined = _VERDICT.sub(lambda match: _VERDICTS[match[0]], _AS.sub("because", plain))
+    for phrases in (_NEGATOR_PHRASES, _CLAUSE_PHRASES):
+        joined = phrases.sub(lambda match: match[0].replace(" ", "_"), joined)
     words = _WORDS.findall(join_phrases(joined))
     open_negators: list[int] = []
     consumed: set[int] = set()
     negators: set[int] = set()
-    poles: list[tuple[PoleWord, str]] = []
+    poles: list[tuple[PoleWord, str, int]] = []
+    turned: list[frozenset[Axis]] = []
+    place = STATED
     for position, word in enumerate(words):
         if not word[0].isalnum():
             open_negators.clear()
+            place = STATED
+        elif word in _PREPOSITIONS and open_negators and words[open_negators[-1]] in _NOBODY:
+            open_negators.clear()  # "nothing changes for the free plan"
+        elif word in _CONDITIONS:
+            place = CONDITION
+        elif word in _CIRCUMSTANCES:
+            place = CIRCUMSTANCE
         elif is_negator(word):
             # "nor" repeats a negation; "rather than B" is about B only and leaves the rest stated.
             if word not in _LOCAL_NEGATORS:
@@ -189,28 +269,51 @@ def _read_english(plain: str) -> tuple[int, list[tuple[PoleWord, str]]]:
             if reaching:
                 consumed.add(reaching[-1])
                 open_negators.remove(reaching[-1])
+                # "Never more than ten" is a bound and "rather than B" leaves the rest stated.
+                if reaching[-1] in negators and all(
+                    pole.axis.kind != "comparative" for pole in found
+                ):
+                    turned.append(frozenset(pole.axis for pole in found))
                 found = tuple(map(_turned, found))
                 word = f"not {word}"
-            poles.extend((pole, word.replace("_", " ")) for pole in found)
-    return len(negators - consumed), poles
+            poles.extend((pole, word.replace("_", " "), place) for pole in found)
+    return _Found(len(negators - consumed), poles, turned)
 
 
-def _read_han(plain: str) -> tuple[int, list[tuple[PoleWord, str]]]:
+def _read_han(plain: str) -> _Found:
     plain = _HAN_ADVISES_NOT.sub("不建议", plain)
     negators = {match.span() for match in HAN_NEGATOR.finditer(plain)}
     consumed: set[tuple[int, int]] = set()
-    poles: list[tuple[PoleWord, str]] = []
+    poles: list[tuple[PoleWord, str, int]] = []
+    turned: list[frozenset[Axis]] = []
+    places = _han_places(plain)
     for position, word, found in han_poles(plain):
         # 無罪 and 非法 are poles of their own; their first character is not a negator.
-        consumed |= {span for span in negators if position <= span[0] < position + len(word)}
+        # 無需 is a pole and a negator: it says that something is needless.
+        end = position + len(word)
+        consumed |= {
+            span for span in negators if position <= span[0] < end and span != (position, end)
+        }
         before = sorted(_reaching(plain, negators - consumed, position))
+        place = max((at for start, end, at in places if start <= position < end), default=STATED)
         if before:
             consumed.add(before[-1])
+            turned.append(frozenset(pole.axis for pole in found))
             phrase = plain[before[-1][0] : position + len(word)]
-            poles.extend((_turned(pole), phrase) for pole in found)
+            poles.extend((_turned(pole), phrase, place) for pole in found)
         else:
-            poles.extend((pole, word) for pole in found)
-    return len(negators - consumed), poles
+            poles.extend((pole, word, place) for pole in found)
+    return _Found(len(negators - consumed), poles, turned)
+
+
+def _han_places(plain: str) -> list[tuple[int, int, int]]:
+    """Where conditions and circumstances stand: from the opening word to the clause's end."""
+    found = []
+    for place, opening in ((CONDITION, _HAN_CONDITION), (CIRCUMSTANCE, _HAN_CIRCUMSTANCE)):
+        for match in opening.finditer(plain):
+            stop = _HAN_CLAUSE_END.search(plain, match.end())
+            found.append((match.start(), stop.start() if stop else len(plain), place))
+    return found
 
 
 def _reaching(

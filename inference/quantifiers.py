@@ -48,6 +48,15 @@ _EXCEPT = re.compile(
     r"\b(?:except(?: for)?|excluding|other than|apart from|(?:all|"
     r"every\w*)(?: \w+)? but) (?:the )?(\w+)"
 )
+_INCLUDED = re.compile(r"\b(\w+)(?: are| is)? included\b|\bincluding (\w+)")
+_ONLY_THEN = re.compile(
+    r"\bonly (?:be )?(?:\w+ )?(?:possible |allowed )?(?:at|in|during|on|after|before|when|while|if|"
+    r"once|until|within|between|from)\b|只(?:能|有|可).{0,8}(?:才|时|后|前|期间|内)"
+)
+_ANY_TIME = re.compile(
+    r"\b(?:at any (?:time|moment|point)|any ?time|whenever|at all times|always|around the clock|"
+    r"at every moment)\b|随时|任何时[候间刻]|任何时点|全天候"
+)
 _NEGATED = re.compile(r"(?:not|n't|never|并非|不是|非)\s*$")
 _TOKEN = re.compile(r"[a-z0-9#]+(?:['-][a-z]+)*|[,;:.!?]")
 
@@ -61,6 +70,9 @@ class _Counted(NamedTuple):
     opens_only: bool
     opens_any: bool
     things: dict[str, int]
+    included: frozenset[str]
+    only_then: bool
+    at_any_time: bool
 
 
 def quantifiers_differ(a: Part, b: Part) -> tuple[str, str] | None:
@@ -68,25 +80,54 @@ def quantifiers_differ(a: Part, b: Part) -> tuple[str, str] | None:
     read_a, read_b = _read(a.plain), _read(b.plain)
     if read_a is None or read_b is None:
         return None
-    turned = a.reading.denies != b.reading.denies
+    turned = (a.reading.negations - b.reading.negations) % 2 == 1
+    if _agree_turned(a, b):
+        return None
     if a.han and b.han:
         in_a, in_b = read_a.han, read_b.han
         if len(in_a) == len(in_b) == 1 and _exclude(min(in_a), min(in_b), turned=turned):
             return _NAMES[min(in_a)], _NAMES[min(in_b)]
-    if shared := sorted(read_a.only & read_b.but):
-        return f"only {shared[0]}", f"all but {shared[0]}"
-    if shared := sorted(read_b.only & read_a.but):
-        return f"all but {shared[0]}", f"only {shared[0]}"
-    if read_a.opens_only and read_b.opens_any:
-        return "only some", "anybody"
-    if read_a.opens_any and read_b.opens_only:
-        return "anybody", "only some"
+    for differ in (_exceptions_differ, _openings_differ):
+        if found := differ(read_a, read_b):
+            return found
+        if found := differ(read_b, read_a):
+            return found[1], found[0]
     in_a_words, in_b_words = read_a.things, read_b.things
     for thing in sorted(in_a_words.keys() & in_b_words.keys()):
         x, y = in_a_words[thing], in_b_words[thing]
         if _exclude(x, y, turned=turned):
             return f"{_NAMES[x]} {thing}", f"{_NAMES[y]} {thing}"
     return None
+
+
+def _exceptions_differ(x: _Counted, y: _Counted) -> tuple[str, str] | None:
+    """Only a thing against all but it; all but a thing against all, and it included."""
+    if shared := sorted(x.only & y.but):
+        return f"only {shared[0]}", f"all but {shared[0]}"
+    if shared := sorted(x.but & y.included):
+        return f"all but {shared[0]}", f"{shared[0]} included"
+    return None
+
+
+def _openings_differ(x: _Counted, y: _Counted) -> tuple[str, str] | None:
+    """Only some against anybody, only then against at any time."""
+    if x.only_then and y.at_any_time and not (x.at_any_time or y.only_then):
+        return "only then", "any time"
+    if x.opens_only and y.opens_any:
+        return "only some", "anybody"
+    return None
+
+
+def _agree_turned(a: Part, b: Part) -> bool:
+    """Whether one text denies the opposite of what the other one states.
+
+    "No member objected" says what "all members agreed" says.
+    """
+    x, y = a.reading, b.reading
+    turned = frozenset().union(*x.turned) ^ frozenset().union(*y.turned)
+    sides_x, sides_y = x.sides, y.sides
+    shared = sides_x.keys() & sides_y.keys()
+    return bool(shared & turned) and all(sides_x[axis][0] == sides_y[axis][0] for axis in shared)
 
 
 def _exclude(x: int, y: int, *, turned: bool) -> bool:
@@ -105,6 +146,9 @@ def _read(plain: str) -> _Counted | None:
         opens_only=_OPENS_ONLY.match(plain) is not None,
         opens_any=_OPENS_ANY.match(plain) is not None,
         things={} if has_han(plain) else _counted_in(plain),
+        included=frozenset(m[1] or m[2] for m in _INCLUDED.finditer(plain)),
+        only_then=_ONLY_THEN.search(fold_han(plain)) is not None,
+        at_any_time=_ANY_TIME.search(fold_han(plain)) is not None,
     )
     return found if any(found) else None
 
@@ -131,7 +175,7 @@ def _counted_in(plain: str) -> dict[str, int]:
                 break
             if word in _SKIPPED or word.isdigit():
                 continue
-            if word in FUNCTION_WORDS:
+            if word in FUNCTION_WORDS or word == "per":
                 break
             thing = min(lemmas(word))
             if found.setdefault(thing, amount) != amount:

@@ -9,7 +9,7 @@ from difflib import SequenceMatcher
 from functools import lru_cache
 from typing import NamedTuple
 
-from inference.analysis import Part
+from inference.analysis import HAN_FUNCTION, HAN_FUNCTION_WORDS, Part
 from inference.antonyms import english_poles
 from inference.entities import are_one_name, capitalised_names, opening_names
 from inference.lexicon import Relation, concepts, nearby, opposites, relation
@@ -19,6 +19,8 @@ PERMILLE = 1000
 _ALIKE_PERMILLE = 500
 _CROSSED_PERMILLE = 800
 _GAP_TOKENS_MAX = 8
+_HAN_PHRASE_MIN = 3
+_PHRASE_ALIKE_PERMILLE = 450
 # Function words that turn a meaning when they replace each other.
 _TURNING = tuple(
     frozenset(pair.split("|"))
@@ -33,6 +35,14 @@ _TURNING = tuple(
         "日|夜 主|客 公|私 轻|重 深|浅 远|近 亲|疏 始|终 得|失 利|害 吉|凶 善|恶 优|劣 美|"
         "丑 贫|富 奇|偶 "
         "阴|阳 天|地 问|答 攻|守 进|退 存|取 首|末 先|后 全|部"
+    )
+)
+# Of these a thing has one only; WordNet has colours as near to each other.
+_EXCLUSIVE = tuple(
+    frozenset(words.split("|"))
+    for words in (
+        "red|blue|green|yellow|black|white|brown|orange|purple|pink|grey|gray",
+        "红|蓝|绿|黄|黑|白|灰|紫|橙|棕",
     )
 )
 _CONNECTIVES = frozenset(
@@ -94,11 +104,66 @@ def replacement(a: Part, b: Part) -> Replacement | None:
     return found
 
 
+@lru_cache(maxsize=16_384)
+def replaced_phrase(a: Part, b: Part) -> tuple[str, str] | None:
+    """The phrases in one place of two Chinese sentences that are the same before and behind it.
+
+    Only phrases of some length that hardly share a character: shorter ones may be synonyms.
+    """
+    ours, theirs = a.tokens, b.tokens
+    if not (a.han and b.han) or a.reading.denies != b.reading.denies:
+        return None
+    ahead = _alike_ahead(ours, theirs)
+    behind = _alike_ahead(ours[ahead:][::-1], theirs[ahead:][::-1])
+    middles = ["".join(tokens[ahead : len(tokens) - behind]) for tokens in (ours, theirs)]
+    content = [set(HAN_FUNCTION_WORDS.sub("", middle)) - HAN_FUNCTION for middle in middles]
+    if min(map(len, content)) < _HAN_PHRASE_MIN or "#" in content[0] | content[1]:
+        return None
+    kept = 2 * PERMILLE * (ahead + behind)
+    if not ahead or kept < _PHRASE_ALIKE_PERMILLE * (len(ours) + len(theirs)):
+        return None
+    if 3 * len(content[0] & content[1]) >= min(map(len, content)):
+        return None
+    return middles[0], middles[1]
+
+
+@lru_cache(maxsize=4_096)
+def edited_middles(a: Part, b: Part) -> tuple[str, str] | None:
+    """What stands in the same place of two sentences that begin or end in the same words, if each
+    has words there for which the other has none of like meaning."""
+    ours, theirs = a.tokens, b.tokens
+    ahead = _alike_ahead(ours, theirs)
+    behind = _alike_ahead(ours[ahead:][::-1], theirs[ahead:][::-1])
+    if 4 * (ahead + behind) < max(len(ours), len(theirs)):
+        return None
+    middle_a, middle_b = (tokens[ahead : len(tokens) - behind] for tokens in (ours, theirs))
+    if a.han and b.han:
+        content = [set("".join(middle)) - HAN_FUNCTION for middle in (middle_a, middle_b)]
+        odd = [content[0] - content[1], content[1] - content[0]]
+        if min(map(len, odd)) < _HAN_PHRASE_MIN:
+            return None
+        return "".join(middle_a), "".join(middle_b)
+    odd_a = [word for word in middle_a if _meaningful(word) and not _occurs(word, middle_b)]
+    odd_b = [word for word in middle_b if _meaningful(word) and not _occurs(word, middle_a)]
+    return (" ".join(middle_a), " ".join(middle_b)) if odd_a and odd_b else None
+
+
+def _alike_ahead(ours: tuple[str, ...], theirs: tuple[str, ...]) -> int:
+    """How many tokens both begin with."""
+    differing = (at for at, (x, y) in enumerate(zip(ours, theirs, strict=False)) if x != y)
+    return next(differing, min(len(ours), len(theirs)))
+
+
 def _is_one_word(filling: tuple[str, ...]) -> bool:
-    """Whether there is one content word beside function words; there is no list of synonyms by
-    which to tell what a Chinese word may be exchanged for."""
+    """Whether there is one English content word beside function words, or a Chinese phrase.
+
+    There is no list of synonyms by which to tell what a Chinese word may be exchanged for, but most
+    of them share a character, and few are as long as this.
+    """
     content = [word for word in filling if _meaningful(word)]
-    return len(content) == 1 and not has_han(content[0])
+    if has_han("".join(content)):
+        return len(content) >= _HAN_PHRASE_MIN
+    return len(content) == 1
 
 
 def _names(text: str) -> frozenset[str]:
@@ -127,6 +192,9 @@ def _fillings(ours: tuple[str, ...], theirs: tuple[str, ...]) -> bool | None:
         and max(len(ours), len(theirs)) <= 3
     ):
         return True
+    for rivals in _EXCLUSIVE:
+        if len(rivals & set(ours)) == len(rivals & set(theirs)) == 1:
+            return rivals.isdisjoint(set(ours) & set(theirs))
     if "#" in ours and "#" in theirs:
         return None  # numbers are compared elsewhere
     left_a = [w for w in ours if _meaningful(w) and not _occurs(w, theirs)]

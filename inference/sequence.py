@@ -19,6 +19,10 @@ _AFTER = re.compile(r"\b(?:only )?(?:after|once|as soon as|following)\b")
 _BEFORE = re.compile(r"\b(?:before|prior to|ahead of)\b")
 _HAN_BEFORE = re.compile("(?:之前|以前|前)(?=[，,]?[^，。]*[先要必请])")
 _HAN_AFTER = re.compile("(?:之后|以后|后)[，,]?(?:再|才|就|即)?")
+_TIME_CLAUSE = re.compile(
+    r"\b(?:(?P<before>before|prior to|ahead of)|after|once|when|as soon as|following)\b"
+    r"(?P<clause>[^,;.:!?]+)"
+)
 _TERMS_MIN = 1
 
 
@@ -32,6 +36,29 @@ def order_differs(a: str, b: str) -> bool:
     crossed = len(first_a & second_b) + len(second_a & first_b)
     both = bool(first_a & second_b) and bool(second_a & first_b)
     return both and crossed > straight
+
+
+def times_differ(a: str, b: str) -> bool:
+    """Whether one text puts something before what the other one puts it after.
+
+    "Before the vote is closed" against "when the vote is closed"; the same clause must follow.
+    """
+    clauses_a, clauses_b = _timed(a), _timed(b)
+    for before, after in ((clauses_a[0], clauses_b[1]), (clauses_b[0], clauses_a[1])):
+        for one in before:
+            for other in after:
+                if one and 3 * len(one & other) >= 2 * max(len(one), len(other)):
+                    return True
+    return False
+
+
+@lru_cache(maxsize=8_192)
+def _timed(text: str) -> tuple[list[frozenset[str]], list[frozenset[str]]]:
+    """Content terms of the clauses behind "before", and of those behind "after" or "when"."""
+    found: tuple[list[frozenset[str]], list[frozenset[str]]] = ([], [])
+    for match in _TIME_CLAUSE.finditer(normalise(text)):
+        found[0 if match["before"] else 1].append(frozenset(content_terms(match["clause"])))
+    return found
 
 
 @lru_cache(maxsize=8_192)

@@ -2,10 +2,13 @@
 
 import re
 from functools import lru_cache
+from itertools import pairwise
 
 from inference.analysis import Analysis, Part
-from inference.lexicon import fold_han
+from inference.lexicon import concepts, fold_han
 from inference.overlap import PERMILLE, coverage
+from inference.polarity import HAN_NEGATOR, HAN_NOT_NEGATING, is_negator
+from inference.wording import FUNCTION_WORDS
 
 _YES_OR_NO = re.compile(
     r"^\W*(?:is|are|was|were|do|does|did|can|could|will|would|should|has|have|had|may|must)\b|"
@@ -16,9 +19,17 @@ _ASKS_FOR_ADVICE = re.compile(
     r"\b(?:should|advis|recommend|ok(?:ay)? to|good idea|worth|can i|may i|safe|wise)|"
     "应该|建议|适合|可以|值得|安全|要不要|该不该|好吗|合适"
 )
+_HAN_ASKS = re.compile("吗\\W*$|[会能是可有要需该]不[会能是可有要需该]|有没有")
+_HAN_MODAL = re.compile(
+    r"^\W*(?:(?P<no>不(?:会|能|可|要|用|必|需|该|行|支持|允许|适合|值得|建议)|无法|无需|无须|毋须|用不着|"
+    r"别(?!的|人|名)|切勿|绝不|(?:千万|绝对|万万)(?:别|不))|(?P<yes>会(?!议|员|计|场|长|谈|面)|能(?!源|力|量|见)|可以|要(?!是|求|点|素)|需要|必须|"
+    r"应该|值得|适合|支持(?!者|度)|允许))(?!.*\?)"
+)
 # A statement that has this much of a question restates it.
 _RESTATES_PERMILLE = 800
 _RESTATES_LOOSELY_PERMILLE = 600
+# How many characters behind a Chinese negator are looked at.
+_HAN_BEHIND = 4
 
 
 def asks_yes_or_no(question: Analysis) -> bool:
@@ -39,17 +50,19 @@ def side_taken(question: Analysis, answer: Analysis) -> int:
     asked, first = question.whole, answer.sentences[0]
     if not (asked.words or asked.han) or asked.reading.denies:
         return 0
-    sides = asked.reading.sides
-    for clause in first.clauses:
-        own = clause.reading.sides
-        for axis in sorted(sides.keys() & own.keys(), key=lambda axis: (not axis.kind, axis)):
-            if axis.kind in ("", "valence"):
-                side = 1 if sides[axis][0] == own[axis][0] else -1
-                return -side if clause.reading.denies else side
-    if _ASKS_FOR_ADVICE.search(fold_han(asked.plain)) and (judged := _judgement(first)):
-        return judged * (_judgement(asked) or 1)
+    if side := _side_by_modal(asked, first):
+        return side
+    judged = 0
+    if _ASKS_FOR_ADVICE.search(fold_han(asked.plain)):
+        judged = _judgement(first) * (_judgement(asked) or 1)
+    if side := _side_by_axis(asked, first, judged=judged):
+        return side
+    if _denies_what_was_asked(asked, first):
+        return -1
+    if judged:
+        return judged
     found, total = coverage(asked, first)
-    denied = first.reading.denies
+    denied = first.reading.denies_beside(asked.reading)
     # What denies a good part of a question denies it; what states it must state all of it.
     enough = _RESTATES_LOOSELY_PERMILLE if asked.han or denied else _RESTATES_PERMILLE
     if PERMILLE * found < enough * total:
@@ -57,7 +70,50 @@ def side_taken(question: Analysis, answer: Analysis) -> int:
     return -1 if denied else 1
 
 
+def _side_by_modal(asked: Part, first: Part) -> int:
+    """The side of a Chinese answer that opens with the modal verb by which it was asked.
+
+    "會被扣分" affirms "會被懲罰嗎？": a statement of its own would open with its subject.
+    """
+    if not asked.han or not _HAN_ASKS.search(fold_han(asked.plain)):
+        return 0
+    opening = _HAN_MODAL.match(fold_han(first.plain))
+    if not opening:
+        return 0
+    return -1 if opening["no"] else 1
+
+
+def _side_by_axis(asked: Part, first: Part, *, judged: int) -> int:
+    """The side on an axis of the question; judging words outweigh the other axes."""
+    sides = asked.reading.sides
+    for clause in first.clauses:
+        reading = clause.reading
+        own = reading.sides
+        for axis in sorted(sides.keys() & own.keys(), key=lambda axis: (not axis.kind, axis)):
+            if axis.judges or not (axis.kind or judged):
+                side = 1 if sides[axis][0] == own[axis][0] else -1
+                return -side if reading.denies_beside(asked.reading) else side
+    return 0
+
+
+def _denies_what_was_asked(asked: Part, answer: Part) -> bool:
+    """Whether a word of the question stands right behind a negator: "no visa is required"."""
+    if not asked.han:
+        words = [w for w in answer.ordered if w not in FUNCTION_WORDS or is_negator(w) or w == "no"]
+        return any(
+            (is_negator(word) or word == "no") and not concepts(behind).isdisjoint(asked.concepts)
+            for word, behind in pairwise(words)
+            if not is_negator(behind)
+        )
+    plain = HAN_NOT_NEGATING.sub("，", fold_han(answer.plain))
+    for match in HAN_NEGATOR.finditer(plain):
+        behind = plain[match.end() : match.end() + _HAN_BEHIND]
+        if any(behind[at : at + 2] in asked.han_pairs for at in range(len(behind) - 1)):
+            return True
+    return False
+
+
 def _judgement(part: Part) -> int:
     """1 if a part judges well ("safe", "advisable"), -1 if badly, 0 if it does neither or both."""
-    poles = {side[0] for axis, side in part.reading.sides.items() if axis.kind == "valence"}
+    poles = {side[0] for axis, side in part.reading.sides.items() if axis.judges}
     return poles.pop() if len(poles) == 1 else 0

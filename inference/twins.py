@@ -11,8 +11,8 @@ from functools import lru_cache
 from inference.analysis import Part
 from inference.antonyms import english_poles, han_poles
 from inference.lexicon import lemmas, opposites
-from inference.numerals import same_amount
 from inference.polarity import is_negator
+from inference.quantity import same_amount
 from inference.wording import FUNCTION_WORDS, has_han
 
 PERMILLE = 1000

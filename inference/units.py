@@ -29,6 +29,12 @@ TIMES = Unit("times as much", "percent", Fraction(100))
 CELSIUS = Unit("°C", "temperature")
 YEAR = Unit("years", "calendar time", Fraction(12))
 
+SCORE = Unit("score", "score")
+"""Of a game: a hundred times the winner's points, and the loser's."""
+
+CENT = Unit("cents", "money", Fraction(1, 100))
+"""Read as hundredths of a dollar."""
+
 _FAHRENHEIT = Unit("°F", "temperature", Fraction(5, 9), Fraction(-160, 9))
 _TABLE: tuple[tuple[Unit, str], ...] = (
     (PERCENT, "% percent 個百分點 个百分点"),
@@ -36,6 +42,7 @@ _TABLE: tuple[tuple[Unit, str], ...] = (
     (CELSIUS, "°c celsius 攝氏度 摄氏度"),
     (_FAHRENHEIT, "°f fahrenheit 華氏度 华氏度"),
     (TIMES, "倍 fold"),
+    (CENT, "cent cents 美分"),
     (Unit("ms", "time", Fraction(1, 1000)), "ms millisecond milliseconds 毫秒"),
     (Unit("seconds", "time"), "second seconds sec secs s 秒 秒鐘 秒钟"),
     (Unit("minutes", "time", Fraction(60)), "minute minutes min mins 分鐘 分钟"),

@@ -13,7 +13,8 @@ from fractions import Fraction
 from itertools import pairwise
 
 from inference.language import HAN
-from inference.numerals import Quantity, quantities
+from inference.numerals import quantities
+from inference.quantity import Quantity
 from inference.units import PLAIN, Unit
 from inference.wording import normalise
 from pbft import decimals

@@ -53,6 +53,15 @@ def _add_bench(commands: Any) -> None:
     )
     consensus.add_argument("--json", action="store_true")
     consensus.set_defaults(command=_bench_consensus)
+    agreement = kinds.add_parser(
+        "agreement", help="comparing 16 answers of 100 words with one another, part by part"
+    )
+    agreement.add_argument("--rounds", type=int, default=9, help="default: %(default)s")
+    agreement.add_argument(
+        "--threads", type=int, default=2, help="of the embedder (default: %(default)s)"
+    )
+    agreement.add_argument("--json", action="store_true")
+    agreement.set_defaults(command=_bench_agreement)
     sim = kinds.add_parser("sim", help="the simulator: decisions, seeds and twins per core")
     sim.add_argument("--scale", type=float, default=1.0, help="longer or shorter (default: 1)")
     sim.add_argument(
@@ -84,6 +93,12 @@ def _bench_consensus(options: argparse.Namespace) -> int:
     from daemon.bench.consensus import ConsensusBench
 
     return trio.run(ConsensusBench(options).run)
+
+
+def _bench_agreement(options: argparse.Namespace) -> int:
+    from daemon.bench.agreement import run
+
+    return run(options)
 
 
 def _bench_sim(options: argparse.Namespace) -> int:

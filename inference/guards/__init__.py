@@ -38,6 +38,7 @@ GUARDS: tuple[Guard, ...] = (
     answers.different_names,
     answers.different_cores,
     edits.replaced_word,
+    edits.edited_copy,
     edits.twins,
 )
 

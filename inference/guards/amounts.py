@@ -6,9 +6,9 @@ from inference.analysis import Analysis, Part
 from inference.bounds import bounds_differ
 from inference.guards.objection import Objection
 from inference.moments import Moment, moments_differ
-from inference.numerals import Quantity, comparable, same_amount
-from inference.overlap import aligned
+from inference.overlap import aligned_apart
 from inference.quantifiers import quantifiers_differ
+from inference.quantity import Quantity, comparable, same_amount
 from inference.units import PLAIN
 
 _YEARS = range(1000, 2200)
@@ -16,7 +16,15 @@ _YEARS = range(1000, 2200)
 
 def different_moments(question: Analysis, a: Analysis, b: Analysis) -> Objection | None:
     """Each answer names a date or time that fits none of the other's."""
-    for x, y in aligned(a, b):
+    if not (a.whole.moments or b.whole.moments):
+        return None
+    # A time that each answer names once is the same time, wherever it is named.
+    times = [{m for m in answer.whole.moments if m.is_time} for answer in (a, b)]
+    if len(times[0]) == len(times[1]) == 1:
+        (one,), (other,) = times
+        if moments_differ(one, other) and not {one, other} & {*question.whole.moments}:
+            return Objection("date", one.surface, other.surface)
+    for x, y in aligned_apart(a, b):
         if not (x.moments or y.moments):
             continue
         moments_x, moments_y = _moments(x, y), _moments(y, x)
@@ -24,8 +32,8 @@ def different_moments(question: Analysis, a: Analysis, b: Analysis) -> Objection
         for kind in (_is_time, _is_weekday, _is_date):
             in_x = [m for m in moments_x if kind(m) and m not in asked]
             in_y = [m for m in moments_y if kind(m) and m not in asked]
-            odd_x = [m for m in in_x if in_y and all(moments_differ(m, other) for other in in_y)]
-            odd_y = [m for m in in_y if in_x and all(moments_differ(m, other) for other in in_x)]
+            odd_x = [m for m in in_x if in_y and _fits_none(m, in_y, b.whole.moments)]
+            odd_y = [m for m in in_y if in_x and _fits_none(m, in_x, a.whole.moments)]
             if odd_x and odd_y:
                 return Objection("date", odd_x[0].surface, odd_y[0].surface)
     return None
@@ -37,9 +45,11 @@ def different_numbers(question: Analysis, a: Analysis, b: Analysis) -> Objection
     More numbers on one side only are more detail: "1945" against "2 September 1945". Numbers that
     an answer repeats from the question do not count, unless it has no others ("5 % or 50 %?").
     """
-    bare = _is_bare(a) or _is_bare(b)
     all_x, all_y = a.whole.quantities, b.whole.quantities
-    for x, y in aligned(a, b):
+    if not all_x or not all_y:
+        return None
+    bare = _is_bare(a) or _is_bare(b)
+    for x, y in aligned_apart(a, b):
         if not x.quantities or not y.quantities:
             continue
         in_x, in_y = _answered(question, x), _answered(question, y)
@@ -57,7 +67,7 @@ def different_numbers(question: Analysis, a: Analysis, b: Analysis) -> Objection
 
 def opposite_bounds(_question: Analysis, a: Analysis, b: Analysis) -> Objection | None:
     """One amount is a lower bound in one answer and an upper bound in the other."""
-    for x, y in aligned(a, b):
+    for x, y in aligned_apart(a, b):
         if differ := bounds_differ(x, y):
             return Objection("bound", differ[0], differ[1])
     return None
@@ -65,7 +75,7 @@ def opposite_bounds(_question: Analysis, a: Analysis, b: Analysis) -> Objection 
 
 def different_quantifiers(_question: Analysis, a: Analysis, b: Analysis) -> Objection | None:
     """None against some, some against all, of the same thing."""
-    for x, y in aligned(a, b):
+    for x, y in aligned_apart(a, b):
         if differ := quantifiers_differ(x, y):
             return Objection("quantifier", differ[0], differ[1])
     return None
@@ -93,6 +103,11 @@ def _moments(part: Part, other: Part) -> list[Moment]:
             if number.unit == PLAIN and number.value in _YEARS
         ]
     return found
+
+
+def _fits_none(moment: Moment, others: list[Moment], anywhere: tuple[Moment, ...]) -> bool:
+    """Whether a moment fits none of the sentence beside it and is not named elsewhere either."""
+    return moment not in anywhere and all(moments_differ(moment, other) for other in others)
 
 
 def _is_time(moment: Moment) -> bool:

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inference.numerals import quantities, same_amount, without_quantities
+from inference.numerals import quantities, without_quantities
+from inference.quantity import same_amount
 
 
 @pytest.mark.parametrize(
@@ -36,6 +37,23 @@ from inference.numerals import quantities, same_amount, without_quantities
         ("5個百分點", [("5", "%")]),
         ("攝氏100度", [("100", "°C")]),
         ("七", [("7", "")]),
+        # One length of time in two units; a year in two numbers, or in Taiwan's calendar.
+        ("4 hours and 15 minutes", [("17/4", "hours")]),
+        ("一小時二十分鐘", [("4/3", "hours")]),
+        ("3 years, 6 months", [("7/2", "years")]),
+        ("4 hours, 30 percent", [("4", "hours"), ("30", "%")]),
+        ("back in eighteen sixty-five", [("1865", "")]),
+        ("twenty sixteen", [("2016", "")]),
+        ("民國一百年", [("2011", "")]),
+        ("民國 113 年", [("2024", "")]),
+        # The result of a game is one thing; a range beside no game is two numbers.
+        ("The Lions won 4-2.", [("402", "score")]),
+        ("They lost 2–4.", [("402", "score")]),
+        ("beaten by four goals to two", [("402", "score")]),
+        ("客隊以四比二獲勝", [("402", "score")]),
+        ("pages 4-2 of the plan", [("4", ""), ("2", "")]),
+        ("the cheaper of the two.", []),
+        ("the cheaper of the two shops", []),
     ],
 )
 def test_numbers_are_read_with_their_units(text: str, expected: list[tuple[str, str]]) -> None:

@@ -1,0 +1,93 @@
+"""A number with its unit, and when two of them say the same; pure and exact."""
+
+from dataclasses import dataclass, field
+from fractions import Fraction
+from functools import lru_cache
+
+from inference.units import PLAIN, SHARE, Unit
+
+_APPROXIMATION = Fraction(2, 100)
+_MONTH_S = Fraction(30_436_875 * 86_400, 1_000_000)
+"""Mean length of a month of the Gregorian calendar, in seconds."""
+_CALENDAR_APPROXIMATION = Fraction(10, 100)
+"""Twelve weeks are three months, as people speak."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Quantity:
+    """A number as written, in one place of one text; equal only to itself.
+
+    ``value`` is in ``unit``; ``decimals`` counts digits after the point.
+
+    ``approximate``: the text hedges it ("about", "約"). ``start`` and ``end`` delimit it in the
+    normalised text.
+    """
+
+    value: Fraction
+    unit: Unit
+    decimals: int
+    approximate: bool
+    surface: str
+    start: int
+    end: int
+    base: Fraction = field(init=False, compare=False, repr=False)
+    """The value in the base unit of its dimension."""
+    exact: tuple[int, int] = field(init=False, compare=False, repr=False)
+    exact_base: tuple[int, int] = field(init=False, compare=False, repr=False)
+    """``value`` and ``base`` as numerator and denominator, which compare faster than fractions."""
+    is_year: bool = field(init=False, compare=False, repr=False)
+    """Whether it has no unit and is written as a year is: "in 2014"."""
+
+    def __post_init__(self) -> None:
+        base = self.value * self.unit.factor + self.unit.offset
+        is_year = self.unit is PLAIN and self.surface.isdigit() and 1500 <= self.value <= 2100
+        object.__setattr__(self, "base", base)
+        object.__setattr__(self, "exact", self.value.as_integer_ratio())
+        object.__setattr__(self, "exact_base", base.as_integer_ratio())
+        object.__setattr__(self, "is_year", is_year)
+
+
+@lru_cache(maxsize=65_536)
+def same_amount(a: Quantity, b: Quantity) -> bool:
+    """Whether two quantities say the same: converted, rounded or hedged as they are written."""
+    if a.unit is b.unit and a.exact == b.exact:
+        return True
+    if not comparable(a, b) or (
+        a.unit.dimension == b.unit.dimension == "money" and a.unit is not b.unit
+    ):
+        return False
+    if {a.unit.dimension, b.unit.dimension} == {"time", "calendar time"}:
+        x, y = _seconds(a), _seconds(b)
+        return abs(x - y) <= _CALENDAR_APPROXIMATION * max(abs(x), abs(y))
+    based = PLAIN is not a.unit is not b.unit is not PLAIN
+    if (a.exact_base == b.exact_base) if based else (a.exact == b.exact):
+        return True
+    decimals = min(a.decimals, b.decimals)
+    if not (decimals and a.unit is b.unit) and not (a.approximate or b.approximate):
+        return False
+    x, y = (a.base, b.base) if based else (a.value, b.value)
+    if decimals and a.unit is b.unit and _rounded(x, decimals) == _rounded(y, decimals):
+        return True
+    hedged = a.approximate or b.approximate
+    return hedged and abs(x - y) <= _APPROXIMATION * max(abs(x), abs(y))
+
+
+def comparable(a: Quantity, b: Quantity) -> bool:
+    """Whether two quantities could be about the same thing: one dimension, or one without unit."""
+    if a.unit is b.unit:
+        return True
+    if a.unit is SHARE or b.unit is SHARE:
+        return False  # "two thirds" does not measure what "451" measures
+    if a.unit is PLAIN or b.unit is PLAIN:
+        return not (a.is_year or b.is_year)
+    dimensions = {a.unit.dimension, b.unit.dimension}
+    return len(dimensions) == 1 or dimensions == {"time", "calendar time"}
+
+
+def _seconds(quantity: Quantity) -> Fraction:
+    calendar = quantity.unit.dimension == "calendar time"
+    return quantity.base * _MONTH_S if calendar else quantity.base
+
+
+def _rounded(value: Fraction, decimals: int) -> int:
+    return int((value * 10**decimals + Fraction(1, 2)) // 1)
