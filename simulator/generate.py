@@ -24,6 +24,11 @@ _MESSAGES = (
 )  # fmt: skip
 _LYING = tuple(sorted(name for name, kind in BEHAVIOURS.items() if kind.BYZANTINE))
 _ILL = ("slow", "mute", "stall")
+_CHANGES = {"join", "replace_key", "set_policy", "endorse"}
+_BOUND_MS = 300_000
+_BOUND_CHANGES_MS = 900_000
+"""A change takes effect at a checkpoint, 64 slots away at most; where messages take as long as a
+view's patience a slot takes seconds."""
 
 
 def plan_of(seed: int, nodes: int | None = None, decisions: int = DECISIONS) -> Plan:
@@ -70,6 +75,7 @@ class _Generator:
             questions=self._questions(),
             faults=tuple(sorted(faults, key=lambda fault: fault.at_ms)),
             calm_ms=self._calm_ms,
+            bound_ms=_BOUND_CHANGES_MS if _CHANGES & {f.kind for f in faults} else _BOUND_MS,
             delay_ms=draw.choice([(0, 1), (1, 8), (1, 8), (20, 80), (0, 300)]),
             exponential=draw.random() < 0.2,
             policy=self._policy,
