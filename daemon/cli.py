@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from daemon.commands import asking, running, setting_up, trying_out
-from daemon.ending import report
+from daemon.ending import guarded
 from simulator import commands as simulations
 from simulator.live import command as live
 
@@ -23,12 +23,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal may lack characters of an answer
-    try:
+
+    def run() -> int:
         options = _parser().parse_args(arguments)
         code: int = options.command(options)
-    except BaseException as error:  # noqa: BLE001 - raised again unless it is for people
-        return report(error)
-    return code
+        return code
+
+    return guarded(run)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -2,12 +2,20 @@
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from daemon.errors import QnodeError, UsageError
 from simulator.errors import SimulatorError
 
 EXIT_INTERRUPTED = 130
+
+
+def guarded(main: Callable[[], int]) -> int:
+    """The exit code of a program or command, whatever ends it."""
+    try:
+        return main()
+    except BaseException as error:  # noqa: BLE001 - raised again unless it is for people
+        return report(error)
 
 
 def report(error: BaseException) -> int:

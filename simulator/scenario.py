@@ -20,6 +20,7 @@ What else there is stands in docs/simulator.md.
 """
 
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,11 @@ _ASK = {"node", "at", "every", "times", "topic", "kind", "timeout"}
 
 def read_scenario(path: Path, seed: int | None = None) -> Plan:
     """The plan of a scenario file; `BadScenario` says which entry makes no sense."""
+    return read_file(path, lambda text: parse(text, seed, path.stem))
+
+
+def read_file(path: Path, parsed: Callable[[str], Plan]) -> Plan:
+    """A plan from a text file; `BadScenario` names the file."""
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
@@ -44,7 +50,7 @@ def read_scenario(path: Path, seed: int | None = None) -> Plan:
     except UnicodeDecodeError:
         raise BadScenario(f"{path} is not UTF-8 text.") from None
     try:
-        return parse(text, seed, path.stem)
+        return parsed(text)
     except BadScenario as error:
         raise BadScenario(f"{path}: {error}") from None
 

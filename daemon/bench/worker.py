@@ -22,7 +22,7 @@ import trio
 from daemon.bench.instant import InstantEngine, InstantJudge, question
 from daemon.commands.running import run_until_signalled
 from daemon.config import Config, read_config
-from daemon.ending import report
+from daemon.ending import guarded
 from daemon.genesis import Genesis
 from daemon.node import Models, Parts, run
 from daemon.queries import Queries, Query
@@ -128,8 +128,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    try:
-        code = main()
-    except BaseException as error:  # noqa: BLE001 - raised again unless it is for people
-        code = report(error)
-    sys.exit(code)
+    sys.exit(guarded(main))

@@ -51,17 +51,9 @@ def _replay(options: argparse.Namespace) -> int:
 
 def read_plan(path: Path) -> "Plan":
     from simulator.plan import from_text
+    from simulator.scenario import read_file
 
-    try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise BadScenario(f"{path} cannot be read: {error.strerror}.") from None
-    except UnicodeDecodeError:
-        raise BadScenario(f"{path} is not UTF-8 text.") from None
-    try:
-        return from_text(text)
-    except BadScenario as error:
-        raise BadScenario(f"{path}: {error}") from None
+    return read_file(path, from_text)
 
 
 def _shrink(options: argparse.Namespace) -> int:

@@ -57,10 +57,6 @@ async def _instant_models(config: Any, _genesis: Any, me: Any) -> Any:
 
 
 if __name__ == "__main__":
-    from daemon.ending import report
+    from daemon.ending import guarded
 
-    try:
-        code = main()
-    except BaseException as error:  # noqa: BLE001 - raised again unless it is for people
-        code = report(error)
-    sys.exit(code)
+    sys.exit(guarded(main))

@@ -18,10 +18,6 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    from daemon.ending import report
+    from daemon.ending import guarded
 
-    try:
-        code = main()
-    except BaseException as error:  # noqa: BLE001 - raised again unless it is for people
-        code = report(error)
-    sys.exit(code)
+    sys.exit(guarded(main))
