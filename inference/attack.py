@@ -9,8 +9,8 @@ more (``rewrite``).
 
 Each attack is tried in whole decisions: f liars of n nodes give the attack, the honest nodes give
 their answers, and the similarities and contradictions are the judge's, as a certificate would
-record them. Colluding liars say the same words. A decision is lost if the certified text is a
-liar's. How it is decided is for the caller: by the protocol's own outcome function
+record them. Colluding liars say the same words. A decision is lost if the certified text is none
+of the honest answers that mean the same: a liar's, or a dissenter's. How it is decided is for the caller: by the protocol's own outcome function
 (`by_outcome_function`), or by a network (`simulator.staging`).
 """
 
@@ -135,7 +135,7 @@ def run_bench(
 ) -> dict[str, Any]:
     """Try every attack in every scene.
 
-    Returns, for each scene, the decisions taken, those in which a liar's text was certified, and
+    Returns, for each scene, the decisions taken, those in which a wrong text was certified, and
     for how many questions a liar who tries every attack beforehand finds one that is. ``by_kind``
     counts decisions and losses by the kind of attack over all scenes. ``tell`` hears how many of
     how many questions are done.
