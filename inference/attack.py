@@ -10,8 +10,9 @@ more (``rewrite``).
 Each attack is tried in whole decisions: f liars of n nodes give the attack, the honest nodes give
 their answers, and the similarities and contradictions are the judge's, as a certificate would
 record them. Colluding liars say the same words. A decision is lost if the certified text is none
-of the honest answers that mean the same: a liar's, or a dissenter's. How it is decided is for the caller: by the protocol's own outcome function
-(`by_outcome_function`), or by a network (`simulator.staging`).
+of the honest answers that mean the same: a liar's, or a dissenter's. How it is decided is for the
+caller: by the protocol's own outcome function (`by_outcome_function`), or by a network
+(`simulator.staging`).
 """
 
 import hashlib

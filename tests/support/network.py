@@ -18,7 +18,7 @@ from pbft.policy import Policy
 from tests.support.commands import environment
 from tests.support.serving import Reply, call
 
-QNODE = "qnode"
+QNODE = "daemon.cli"
 INSTANT = "tests.support.instant"
 """The same daemon with a model that answers at once."""
 
