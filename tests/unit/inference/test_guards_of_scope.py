@@ -79,6 +79,7 @@ OPPOSED = [
     ("number", "How much?", "It costs 60 cents.", "It costs $0.90."),
 ]
 ALIKE = [
+    ("公司做了什麼？", "公司推出新款電動車，銷售成長。", "公司正推進電動化，推出新車，銷售成長。"),
     ("How long is the notice?", "Three months.", "Twelve weeks."),
     ("How long is a day there?", "Just under 8 hours.", "Seven hours and fifty-five minutes."),
     ("哪一年？", "民國 96 年開始營運。", "二〇〇七年起正式營運。"),
