@@ -3,8 +3,8 @@
 Upon its operator's wish, a replica signs an endorsement of a change, logs and broadcasts it. Upon
 holding enough endorsements for one change, the primary proposes it. Evidence that a replica comes
 upon is broadcast too; whoever receives it checks it, and the primary proposes it once for each
-accused. When the primary could propose something and does not, it is first sent what it may lack,
-then suspected.
+accused. When the primary could propose something and does not, or has proposed it and it comes to
+no decision, it is first sent what it may lack, then suspected.
 
 Endorsements are of one epoch. When that ends, whoever still wants a change endorses it anew.
 """
@@ -206,8 +206,11 @@ class Motions:
         if not self.any:
             return []
         in_slots = self._judging.subjects_in_slots()
-        motions: list[Entry] = [*self._ripe_changes(), *self._accusations()]
-        return [entry for entry in motions if subject_of(entry) not in in_slots]
+        return [entry for entry in self._wanted() if subject_of(entry) not in in_slots]
+
+    def _wanted(self) -> list[Entry]:
+        """What the ledger lacks and could have now."""
+        return [*self._ripe_changes(), *self._accusations()]
 
     def _ripe_changes(self) -> list[EndorsedChange]:
         """At most one: the next epoch follows from one change."""
@@ -229,7 +232,8 @@ class Motions:
         return [Accusation(self._evidence[replica]) for replica in sorted(self._evidence)]
 
     def watch(self) -> None:
-        """After every step: a clock runs while the primary could do something."""
+        """After every step: a clock runs while the ledger lacks something, proposed or not: no
+        question may be open whose clock would run."""
         context = self._context
         if not (self._armed or self.any or context.state.pending):
             return
@@ -237,7 +241,7 @@ class Motions:
             context.active
             and context.takes_part
             and not context.recovering
-            and (context.state.pending is not None or any(map(self._is_owed, self.ready())))
+            and (context.state.pending is not None or any(map(self._is_owed, self._wanted())))
         )
         if due and not self._armed:
             self._helped = False

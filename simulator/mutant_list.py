@@ -198,6 +198,8 @@ MUTANTS: tuple[Mutant, ...] = (
        "if len(equal) >= self._context.quorum:", "if False:", "V5-different-watermarks"),
     _m("rounds-unbounded", "rounds without a request are never dropped", "round:Rounds.for_message",
        "if len(ahead) >= ROUNDS_AHEAD_MAX:", "if False:", "V15-far-requests"),
+    _m("motions-in-slots-unwatched", "no clock runs for a change that is proposed and not decided",
+       "motions:Motions.watch", "self._wanted()", "self.ready()", "F-motion-undecided"),
     # --- evidence
     _m("equivocation-unseen", "two commitments of one node go unnoticed",
        "observation:Observation.on_commitment", "self._context.report(Equivocation(held, signed))",

@@ -295,6 +295,19 @@ def test_nobody_is_suspected_for_what_it_measures_otherwise() -> None:
     assert len(solo.said(ViewChange)) == 1
 
 
+def test_a_proposed_motion_that_comes_to_no_decision_is_the_primarys_to_answer_for() -> None:
+    """No question is open whose clock would run: the primary proposed what everybody wants, perhaps
+    only to some, and nothing follows. It is suspected as if it had proposed nothing."""
+    solo = Solo(1)
+    solo.hear(Accusation(PROOFS["prepare"]), source=2)
+    solo.hear(forge.proposal((Accusation(PROOFS["prepare"]),)))
+    assert len(solo.said(Prepare)) == 1
+    solo.step(TimerFired(MotionsDue()))
+    assert solo.said(ViewChange) == []
+    solo.step(TimerFired(MotionsDue()))
+    assert len(solo.said(ViewChange)) == 1
+
+
 def test_honest_embedders_may_differ_without_accusing_anyone() -> None:
     """O1: each machine measures up to a tolerance higher or lower; every item is decided in the
     first view, and no evidence is found."""
