@@ -43,8 +43,10 @@ class Answering:
 
     def on_ready(self, event: AnswerReady) -> None:
         round_ = self._rounds.get(event.request_id, event.attempt)
-        if round_ is None or round_.drawn is not None:
-            return  # decided without us, or after our deadline
+        if round_ is None or round_.drawn is not None or not round_.drawing:
+            # Decided without us, or after our deadline; or the round in which the model was asked
+            # is closed, with what we answered in it, and a peer's late message opened another.
+            return
         answer = event.answer
         if not is_sendable(answer):
             answer = abstention("answer not fit to be sent", answer.elapsed_ms)

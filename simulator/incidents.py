@@ -2,11 +2,11 @@
 
 from functools import partial
 from random import Random
-from typing import Any
 
 from pbft import events
 from pbft.types import ReplicaId
 from simulator.faults import BEHAVIOURS
+from simulator.faults.base import Machine
 from simulator.governance import Governance
 from simulator.kinds import byzantine_nodes
 from simulator.plan import Incident
@@ -63,14 +63,15 @@ class Incidents:
             return
         configuration = self._world.configuration(process)
         keyring = self._world.keyrings(process.key)
-        outer: Any = process.replica
+        outer: Machine = process.replica
         for place, incident in self._behaviours.get(process.replica_id, ()):
             options = {k: v for k, v in incident.settings.items() if k != "node"}
             seed = f"{self._world.plan.seed} fault {place} {process.number} {process.life}"
             fault = BEHAVIOURS[incident.kind](
-                outer,
+                process.replica,
                 configuration,
                 keyring,
+                inner=outer,
                 draw=Random(seed),  # noqa: S311  # a seed must replay
                 **options,
             )

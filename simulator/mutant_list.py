@@ -200,6 +200,8 @@ MUTANTS: tuple[Mutant, ...] = (
        "if len(ahead) >= ROUNDS_AHEAD_MAX:", "if False:", "V15-far-requests"),
     _m("motions-in-slots-unwatched", "no clock runs for a change that is proposed and not decided",
        "motions:Motions.watch", "self._wanted()", "self.ready()", "F-motion-undecided"),
+    _m("late-answers-count", "a model's late answer counts in a round opened anew",
+       "answering:Answering.on_ready", " or not round_.drawing", "", "F-late-answer-twice"),
     # --- evidence
     _m("equivocation-unseen", "two commitments of one node go unnoticed",
        "observation:Observation.on_commitment", "self._context.report(Equivocation(held, signed))",

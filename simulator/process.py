@@ -2,20 +2,13 @@
 
 from dataclasses import dataclass, field
 from random import Random
-from typing import Protocol
 
 from pbft import events
 from pbft.effects import Effect
 from pbft.replica import Replica
 from pbft.types import ReplicaId
 from simulator.disk import Disk
-from simulator.faults.base import Fault
-
-
-class Machine(Protocol):
-    """What is stepped: the replica, or the outermost fault around it."""
-
-    def step(self, event: events.Event) -> list[Effect]: ...
+from simulator.faults.base import Fault, Machine
 
 
 @dataclass(slots=True)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from random import Random
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol
 
 from pbft.context import Configuration
 from pbft.effects import Broadcast, Effect, Send
@@ -20,8 +20,16 @@ from pbft.state import State
 from pbft.types import ReplicaId, SequenceNumber, View
 
 
+class Machine(Protocol):
+    """What is stepped: the replica, or the outermost fault around it."""
+
+    def step(self, event: Event) -> list[Effect]: ...
+
+
 class Fault:
     """Behaves correctly; subclasses override `step`, or `sent` and `heard`.
+
+    It stands around `inner`: the replica, or another fault around that.
 
     `draw` is the fault's own generator: what it does follows from a seed. Options are whole
     numbers, strings and lists, so that a plan can hold them.
@@ -38,10 +46,12 @@ class Fault:
         configuration: Configuration,
         keyring: Keyring,
         *,
+        inner: Machine | None = None,
         draw: Random | None = None,
         **options: Any,
     ) -> None:
         self._replica = replica
+        self._inner = inner or replica
         self._configuration = configuration
         self._keyring = keyring
         self._draw = draw or Random(0)  # noqa: S311  # a fault must replay
@@ -80,7 +90,7 @@ class Fault:
         if heard is None:
             return []
         effects: list[Effect] = []
-        for effect in self._replica.step(heard):
+        for effect in self._inner.step(heard):
             effects += self.sent(effect) if isinstance(effect, Broadcast | Send) else [effect]
         return effects + self.besides(heard)
 

@@ -46,7 +46,7 @@ class Copy(Fault):
         key = (said.request_id, said.attempt)
         own = self._waiting.pop(key, None)
         if own is not None and self._options["when"] == "after":
-            return self._replica.step(replace(own, answer=said.answer))
+            return self._inner.step(replace(own, answer=said.answer))
         if self._copied.get(key) == said.replica and self.me is not None:
             return [Broadcast(self._resigned(replace(said, replica=self.me)))]
         return []

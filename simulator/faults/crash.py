@@ -13,7 +13,7 @@ class Crash(Fault):
     """Kills its process instead of revealing: the seal counts on an answer that never comes."""
 
     def step(self, event: Event) -> list[Effect]:
-        effects = self._replica.step(event)
+        effects = self._inner.step(event)
         if any(_is_reveal(effect) for effect in effects):
             os.kill(os.getpid(), signal.SIGKILL)
         return effects

@@ -20,7 +20,7 @@ class Equivocate(Fault):
 
     def step(self, event: Event) -> list[Effect]:
         effects: list[Effect] = []
-        for effect in self._replica.step(event):
+        for effect in self._inner.step(event):
             effects += self._split(effect)
         return effects
 

@@ -30,7 +30,7 @@ class Lie(Fault):
                 values=_false_values(fields, event.answer.values),
             )
             event = replace(event, answer=lie)
-        effects = self._replica.step(event)
+        effects = self._inner.step(event)
         for effect in effects:
             if isinstance(effect, RunInference) and effect.request.fields:
                 self._fields[effect.request_id] = effect.request.fields

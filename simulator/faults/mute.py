@@ -14,4 +14,4 @@ class Mute(Fault):
 
     def step(self, event: Event) -> list[Effect]:
         silenced = Broadcast | Send | SendLedger
-        return [e for e in self._replica.step(event) if not isinstance(e, silenced)]
+        return [e for e in self._inner.step(event) if not isinstance(e, silenced)]

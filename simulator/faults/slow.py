@@ -38,4 +38,4 @@ class Slow(Fault):
             return [ArmTimer(timer, self._options["delay_ms"])]  # type: ignore[arg-type]
         if isinstance(event, TimerFired) and event.timer in self._held:
             event = self._held.pop(event.timer)
-        return self._replica.step(event)
+        return self._inner.step(event)

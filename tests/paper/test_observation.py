@@ -31,6 +31,7 @@ from pbft.messages import (
     AnswerCommitment,
     AnswerReveal,
     Commit,
+    DecidedSlot,
     Equivocation,
     Finish,
     Height,
@@ -294,6 +295,23 @@ def test_a_model_out_of_time_abstains() -> None:
     assert (drawn.answer.text, drawn.answer.note) == ("", "out of time")
     assert len(solo.said(AnswerCommitment)) == 1
     assert solo.step(AnswerReady(ID, 0, TEXT, SALT)) == []
+
+
+def test_a_late_answer_to_a_closed_round_is_not_committed_to() -> None:
+    """3.2: an asker sent two questions under one number, and the other one is decided. The round
+    of this one is closed after we abstained in it; if a peer's late commitment opens it anew, the
+    model's own answer, late too, must not become a second answer."""
+    solo = asked()
+    solo.step(TimerFired(AnswerDeadline(ID, 0)))
+    other = forge.request(0, prompt="Which other city?")
+    openings = tuple(forge.reveal(digest.request_id(other), replica) for replica in range(4))
+    batch = (forge.item(other, openings, (10_000,) * 6),)
+    commits = tuple(forge.commit(replica, forge.batch_digest(batch)) for replica in (0, 2, 3))
+    solo.hear(DecidedSlot(batch, commits), source=2)
+    solo.hear(forge.commitment(opening(2)))
+    assert solo.replica.applied == 1
+    assert solo.step(AnswerReady(ID, 0, TEXT, SALT)) == []
+    assert len([record for record in solo.log if isinstance(record, AnswerDrawn)]) == 1
 
 
 @pytest.mark.parametrize(("size", "finish"), [(100, Finish.STOP), (101, Finish.ABSTAINED)])
