@@ -36,8 +36,6 @@ from pbft.types import ReplicaId, RequestId, SequenceNumber
 log = logging.getLogger("qnode.consensus")
 
 EVIDENCE_MAX = 1_024
-EPOCHS_AT_ONCE_MAX = 32
-"""Proofs of epochs sent in answer to one request; the receiver asks on."""
 
 SPOKEN = (effects.Broadcast, effects.Send, effects.Reply)
 """What others hear or users see. Whatever a node has heard and not spoken of since may be lost in a
@@ -210,7 +208,7 @@ class Executor:
             self._models.stop_inference(timer.request_id, timer.attempt)
 
     def _send_ledger(self, wanted: effects.SendLedger) -> None:
-        for certificate in self._ledger.epochs(after=wanted.proven)[:EPOCHS_AT_ONCE_MAX]:
+        for certificate in self._ledger.epochs(after=wanted.proven)[: effects.EPOCHS_AT_ONCE_MAX]:
             self._send(wanted.replica, certificate)
         waiting = {apply.sequence_number: apply.slot for apply in self._applied}
         for number in range(wanted.first, wanted.last + 1):

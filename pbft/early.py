@@ -29,6 +29,10 @@ BYTES_MAX: Final = 16 * 1024 * 1024
 """For each peer. Four proposals of the greatest size; of the usual ones, more than a primary keeps
 open."""
 
+MESSAGES_MAX: Final = 2_048
+"""For each peer. A window of slots has 256 proposals and 512 votes; the rest is for seals and for
+what a new epoch brings. All of them are read in one step, which must not take seconds."""
+
 
 class Early:
     """`read(source, message)` reads a message again, which may keep it again."""
@@ -63,7 +67,7 @@ class Early:
             return False
         waiting = self._waiting.setdefault(source, deque())
         size = len(encode(message))
-        while waiting and self._sizes[source] + size > BYTES_MAX:
+        while waiting and (len(waiting) >= MESSAGES_MAX or self._sizes[source] + size > BYTES_MAX):
             self._sizes[source] -= waiting.popleft()[0]
             self._context.refuse(source, "too-early")
         waiting.append((size, message))

@@ -7,6 +7,7 @@ never happened.
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 from pbft.events import Timer
 from pbft.membership import Change, Member
@@ -14,6 +15,9 @@ from pbft.messages import DecidedSlot, EpochCertificate, Evidence, Request, Wire
 from pbft.records import Record
 from pbft.state import State
 from pbft.types import Digest, Epoch, ReplicaId, RequestId, SequenceNumber
+
+EPOCHS_AT_ONCE_MAX: Final = 32
+"""Proofs of epochs sent in answer to one request; the receiver asks on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,8 +135,8 @@ class Compact:
 
 @dataclass(frozen=True, slots=True)
 class SendLedger:
-    """Send to a replica that lacks them the proofs of all epochs after `proven`, and from the
-    ledger the slots first..last (inclusive; none if last is less than first)."""
+    """Send to a replica that lacks them the proofs of at most `EPOCHS_AT_ONCE_MAX` epochs after
+    `proven`, and from the ledger the slots first..last (inclusive; none if last is less)."""
 
     replica: ReplicaId
     first: SequenceNumber

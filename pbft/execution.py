@@ -17,7 +17,7 @@ from pbft import digest
 from pbft.certificate import check_commits
 from pbft.checkpoint import Checkpoints
 from pbft.context import NOBODY, Context
-from pbft.effects import Apply, ArmTimer, Persist, Reply, Send, SendLedger
+from pbft.effects import EPOCHS_AT_ONCE_MAX, Apply, ArmTimer, Persist, Reply, Send, SendLedger
 from pbft.epochs import Epochs
 from pbft.errors import InvalidCertificate
 from pbft.events import CatchUp
@@ -38,7 +38,7 @@ from pbft.normal_case import NormalCase
 from pbft.observation import Observation
 from pbft.records import Decided
 from pbft.state import State, after
-from pbft.types import U64_MAX, ReplicaId, SequenceNumber
+from pbft.types import U64_MAX, Epoch, ReplicaId, SequenceNumber
 
 CATCH_UP_SLOTS = 32
 """Slots sent in answer to one `LedgerWanted`; the receiver asks on."""
@@ -99,6 +99,8 @@ class Execution:
         """How far it says it is."""
         self._asked_at = SequenceNumber(0)
         """Where we were then."""
+        self._served: dict[ReplicaId, tuple[int, int]] = {}
+        """The last slot and epoch that each peer was sent since the last look."""
         self._unhelpful: deque[ReplicaId] = deque()
         """Asked last, and nothing came: at most f, so that liars can't be the only ones asked."""
         for request in tip.requests:
@@ -164,6 +166,7 @@ class Execution:
     # --- catching up ---------------------------------------------------------------------------
 
     def on_peer_up(self, replica: ReplicaId) -> None:
+        self._served.pop(replica, None)
         self._announce_to(replica)
         for sequence_number in sorted(self._pending):
             self._context.emit(Send(replica, self._pending[sequence_number]))
@@ -186,6 +189,7 @@ class Execution:
     def on_catch_up(self) -> None:
         """From time to time, also when nothing happens: whoever is behind finds out."""
         self._give_up_asking()
+        self._served.clear()
         if self._context.me == NOBODY:
             self._context.broadcast(self._wanted())
         else:
@@ -234,10 +238,16 @@ class Execution:
         return LedgerWanted(SequenceNumber(self._context.applied + 1), self._epochs.proven)
 
     def on_ledger_wanted(self, source: ReplicaId, wanted: LedgerWanted) -> None:
-        last = min(self._context.applied, wanted.first + CATCH_UP_SLOTS - 1)
-        if wanted.first <= last or wanted.proven < self._epochs.proven:
-            first = SequenceNumber(max(wanted.first, 1))
-            self._context.emit(SendLedger(source, first, SequenceNumber(last), wanted.proven))
+        """Sends what follows, and the same only once until the next look: who asks for it again
+        and again must not keep us busy with it."""
+        known, proven = self._served.get(source, (0, -1))
+        first = SequenceNumber(max(wanted.first, known + 1))
+        last = SequenceNumber(min(self._context.applied, wanted.first + CATCH_UP_SLOTS - 1))
+        proven = max(proven, wanted.proven)
+        if first <= last or proven < self._epochs.proven:
+            self._context.emit(SendLedger(source, first, last, Epoch(proven)))
+            shown = min(proven + EPOCHS_AT_ONCE_MAX, self._epochs.proven)
+            self._served[source] = (max(known, last), shown)
 
     def on_decided_slot(self, source: ReplicaId, slot: DecidedSlot) -> None:
         """Upon receiving a slot with its proof: take it if the proof holds and it is missing."""

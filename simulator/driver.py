@@ -5,7 +5,7 @@ of the world.
 """
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from pbft import effects, events
 from simulator.process import Process
@@ -13,8 +13,6 @@ from simulator.signer import secret_of
 
 if TYPE_CHECKING:
     from simulator.world import World
-
-EPOCHS_AT_ONCE_MAX: Final = 32
 
 
 class Driver:
@@ -73,7 +71,7 @@ class Driver:
         self._world.post(process, effect.replica, effect.message)
 
     def _send_ledger(self, process: Process, effect: effects.SendLedger) -> None:
-        for certificate in process.disk.epochs[effect.proven :][:EPOCHS_AT_ONCE_MAX]:
+        for certificate in process.disk.epochs[effect.proven :][: effects.EPOCHS_AT_ONCE_MAX]:
             self._world.post(process, effect.replica, certificate)
         for slot in process.disk.slots[effect.first - 1 : max(0, effect.last)]:
             self._world.post(process, effect.replica, slot)

@@ -12,7 +12,7 @@ import pytest
 
 from pbft import effects
 from pbft.codec import decode, encode
-from pbft.early import BYTES_MAX
+from pbft.early import BYTES_MAX, MESSAGES_MAX
 from pbft.effects import Refused, Report
 from pbft.errors import Malformed
 from pbft.events import Received
@@ -301,12 +301,26 @@ def test_a_flood_from_the_future_is_bounded() -> None:
             solo.hear(forge.resign(forge.prepare(LIAR, forge.D1, 1), view=number + 1))
             solo.hear(forge.resign(forge.commit(LIAR, forge.D1, 1), epoch=U64_MAX - number))
         waiting = solo.replica._early._waiting[ReplicaId(LIAR)]
+        assert len(waiting) < MESSAGES_MAX
         assert sum(size for size, _ in waiting) <= 20_000
         assert set(solo.refusals()) == {"too-early"}
         honest = forge.resign(forge.prepare(2, forge.D1, 1), view=1)
         solo.hear(honest)
         assert solo.last == []
         assert len(solo.replica._early._waiting[ReplicaId(2)]) == 1
+
+
+def test_a_flood_of_small_messages_from_the_future_is_bounded() -> None:
+    """V15: all that waits is read in one step, so that its number is bounded too, not only its
+    bytes: the newest stay."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("pbft.early.MESSAGES_MAX", 50)
+        solo = Solo(1)
+        for number in range(60):
+            solo.hear(forge.resign(forge.prepare(LIAR, forge.D1, 1), view=number + 1))
+        waiting = solo.replica._early._waiting[ReplicaId(LIAR)]
+        assert [kept.message.view for _, kept in waiting] == list(range(11, 61))  # type: ignore[union-attr]
+        assert solo.refusals() == ["too-early"]
 
 
 def test_a_flood_of_wishes_is_bounded() -> None:

@@ -324,9 +324,33 @@ def test_who_asks_gets_the_next_slots() -> None:
         solo.hear(slot, source=2)
     for first, sent in [(0, (1, 31)), (1, (1, 32)), (6, (6, 37)), (31, (31, 40)), (40, (40, 40))]:
         wanted = LedgerWanted(SequenceNumber(first), Epoch(0))
+        solo.step(TimerFired(CatchUp()))
         assert solo.hear(wanted, source=3) == [SendLedger(ReplicaId(3), *sent, Epoch(0))]  # type: ignore[arg-type]
     for first in (41, 42, 2**64 - 1):
         assert solo.hear(LedgerWanted(SequenceNumber(first), Epoch(0)), source=3) == []
+
+
+def test_who_asks_again_and_again_is_sent_the_same_once() -> None:
+    """V15: until the next look a peer gets each slot once, so that it cannot keep a replica busy
+    by asking; what follows it gets at once, and the same again after the look or a reconnection."""
+    solo = Solo(1)
+    for slot in slots(40):
+        solo.hear(slot, source=2)
+
+    def sent(first: int, source: int = 3) -> list[tuple[int, int]]:
+        solo.hear(LedgerWanted(SequenceNumber(first), Epoch(0)), source=source)
+        return [(effect.first, effect.last) for effect in solo.got(SendLedger)]
+
+    assert sent(1) == [(1, 32)]
+    assert sent(1) == []
+    assert sent(1, source=0) == [(1, 32)], "others are not affected"
+    assert sent(17) == [(33, 40)]
+    assert sent(30) == []
+    solo.step(TimerFired(CatchUp()))
+    assert sent(1) == [(1, 32)]
+    solo.step(PeerDown(ReplicaId(3)))
+    solo.step(PeerUp(ReplicaId(3)))
+    assert sent(1) == [(1, 32)]
 
 
 def test_who_is_behind_asks_one_that_is_ahead() -> None:
