@@ -3,8 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from pbft.effects import Broadcast, Effect
-from pbft.events import Event
+from pbft.effects import Broadcast, Effect, Send
 from pbft.messages import (
     AnswerCommitment,
     Checkpoint,
@@ -21,15 +20,21 @@ FAR = (1, 2, 63, 64, 65, 255, 256, 257, 1_000, 2**32, 2**63, 2**64 - 1)
 KINDS = ("Prepare", "Commit", "Checkpoint", "Height", "ViewChange", "Seal", "AnswerCommitment")
 
 
+_BURST = 8
+
+
 class Flood(Fault):
-    """After every event, `times` signed messages about nothing; of the kinds in `messages`."""
+    """Beside everything that it broadcasts, 8 times `times` signed messages about nothing; of the
+    kinds in `messages`. Were it to react to whatever it hears, two of them would never be silent
+    again."""
 
     OPTIONS: ClassVar[Mapping[str, Any]] = {"times": 2, "messages": None}
 
-    def besides(self, event: Event) -> list[Effect]:  # noqa: ARG002  # whatever happens
-        if self.me is None:
-            return []
-        return [Broadcast(self._resigned(self._junk())) for _ in range(self._options["times"])]
+    def sent(self, effect: Broadcast | Send) -> list[Effect]:
+        if self.me is None or not isinstance(effect, Broadcast):
+            return [effect]
+        times = _BURST * self._options["times"]
+        return [effect, *(Broadcast(self._resigned(self._junk())) for _ in range(times))]
 
     def _junk(self) -> Any:
         draw = self._draw

@@ -10,10 +10,11 @@ from random import Random
 
 from daemon.modelwork import to_answer
 from inference import structured
-from inference.embedding import EmbedderSettings, load_embedder
+from inference.embedding import EmbedderSettings
 from inference.engine import Engine, EngineSettings, GenerationRequest, load_engine
-from inference.equivalence import AnswerJudge, Judge
+from inference.equivalence import AnswerJudge
 from inference.errors import InferenceError, ModelUnavailable
+from inference.judging import load_judge
 from pbft.messages import Answer, Request
 from pbft.outcome import Contradiction
 from simulator.errors import SimulatorError
@@ -85,7 +86,7 @@ def load(models: Models) -> RealMeaning:
     """Loads the packaged models, or those of the machine's cache."""
     try:
         engine = load_engine(EngineSettings(), log.info)
-        embedder = load_embedder(EmbedderSettings(), log.info)
+        judge = load_judge(EmbedderSettings(), log.info)
     except ModelUnavailable as error:
         raise SimulatorError(str(error)) from None
-    return RealMeaning(models, engine, Judge(embedder))
+    return RealMeaning(models, engine, judge)
