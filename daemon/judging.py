@@ -46,7 +46,7 @@ def evaluate(options: argparse.Namespace) -> int:
     from inference.evaluation import judge_pairs, plain_cosines_bp, read_pairs, roc_svg, table
 
     with _for_people():
-        pairs = read_pairs(options.pairs)
+        pairs = [pair for path in options.pairs for pair in read_pairs(path)]
         verdicts = list(judge_pairs(_judge(options), pairs))
         cosines = plain_cosines_bp(load_embedder(EmbedderSettings(options.embedder)), pairs)
         print(table(verdicts, cosines))
@@ -114,7 +114,12 @@ def add_commands(commands: Any, benches: Any) -> None:
     )
     attacking.set_defaults(command=bench_attack)
     for parser in (judging, evaluating, attacking):
-        parser.add_argument("pairs", type=Path, help="one JSON object a line: id, question, a, b")
+        parser.add_argument(
+            "pairs",
+            type=Path,
+            nargs="+" if parser is evaluating else None,
+            help="one JSON object a line: id, question, a, b",
+        )
         parser.add_argument("--embedder", default=DEFAULT_EMBEDDER, help="default: %(default)s")
         parser.add_argument(
             "--entailment", metavar="MODEL", help="add a model that judges entailment"

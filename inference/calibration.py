@@ -1,8 +1,8 @@
 """From cosines and evidence to one similarity in basis points, by a map of integers.
 
 A cosine alone does not tell whether two answers agree, so the similarity is the output of a small
-logistic model: a weighted sum of three cosines and of the integer evidence of ``evidence``, put
-through the logistic curve.
+logistic model: a weighted sum of three cosines, of a reader's verdict if there is one (``reader``)
+and of the integer evidence of ``evidence``, put through the logistic curve.
 The weights are fitted by ``eval/fit.py`` on the development pairs and stored as integers in
 ``data/calibration.json``, one set for each kind of embedder, because a cosine of 0.9 means much to
 one and little to another. The sum is shifted so
@@ -39,16 +39,20 @@ _ACCEPTED_MILLI = 1735  # where the curve reaches 8,500
 
 
 @dataclass(frozen=True, slots=True)
-class Cosines:
-    """Cosines of a pair in ten-thousandths.
+class Likeness:
+    """What a model measures of a pair, in ten-thousandths.
 
-    ``alone`` compares the answers, ``completed`` the answers behind their question, ``weakest`` is
-    the least likeness of any sentence to its best match in the other answer.
+    Three cosines: ``alone`` compares the answers, ``completed`` the answers behind their question,
+    ``weakest`` is the least likeness of any sentence to its best match in the other answer.
+    ``read_same`` and ``read_opposed`` are a reader's logits (log-odds) that they say the same and
+    that they contradict each other; 0 without a reader.
     """
 
     alone: int
     completed: int
     weakest: int
+    read_same: int = 0
+    read_opposed: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,19 +62,20 @@ class Calibration:
     bias: int
     weights: dict[str, int]
 
-    def similarity_bp(self, cosines: Cosines, evidence: Evidence) -> int:
+    def similarity_bp(self, likeness: Likeness, evidence: Evidence) -> int:
         """0 to 10,000; 8,500 is the threshold that the weights were shifted to."""
-        found = features(cosines, evidence)
+        found = features(likeness, evidence)
         total = sum(weight * found[name] for name, weight in self.weights.items())
         return _curve((self.bias + _ACCEPTED_MILLI) * UNIT + total)
 
     def slope_bp(self) -> int:
-        """By how much the similarity can move if every cosine moves by one ten-thousandth.
+        """By how much the similarity can move if all that models measure moves by one
+        ten-thousandth.
 
-        Each feature of ``_FROM_COSINES`` moves by at most one ten-thousandth then, and the curve
+        Each feature of ``_FROM_MODELS`` moves by at most one ten-thousandth then, and the curve
         rounds once, at its end: so no more than its steepest piece allows, rounded up.
         """
-        moved = sum(abs(self.weights.get(name, 0)) for name in _FROM_COSINES)
+        moved = sum(abs(self.weights.get(name, 0)) for name in _FROM_MODELS)
         steepest = max(
             Fraction(high_bp - low_bp, high - low)
             for (low, low_bp), (high, high_bp) in pairwise(_CURVE)
@@ -78,27 +83,29 @@ class Calibration:
         return ceil(moved * steepest / UNIT)
 
 
-def features(cosines: Cosines, evidence: Evidence) -> dict[str, int]:
+def features(likeness: Likeness, evidence: Evidence) -> dict[str, int]:
     """All features of a pair, in ten-thousandths."""
     plain = {name: 10 * getattr(evidence, name) for name in _LINEAR}
     replaced = _beyond(10 * evidence.replaced, 4500)
     han = evidence.han // 1000
     return plain | {
-        "alone": cosines.alone,
-        "completed": cosines.completed,
-        "weakest": cosines.weakest,
+        "alone": likeness.alone,
+        "completed": likeness.completed,
+        "weakest": likeness.weakest,
         "replaced": replaced,
-        "replaced_alike": replaced * cosines.alone // UNIT,
+        "replaced_alike": replaced * likeness.alone // UNIT,
         "substituted": _beyond(10 * evidence.substituted, 4000),
         "covered_much": _beyond(10 * evidence.covered, 6000),
         "covered_little": min(10 * evidence.covered, 4000),
         "unasked": UNIT if evidence.unasked else 0,
         "core_han": 10 * evidence.core * han,
         "contained_han": 10 * evidence.contained * han,
+        "read_same": likeness.read_same,
+        "read_opposed": likeness.read_opposed,
     }
 
 
-_FROM_COSINES = ("alone", "completed", "weakest", "replaced_alike")
+_FROM_MODELS = ("alone", "completed", "weakest", "replaced_alike", "read_same", "read_opposed")
 _LINEAR = listed(
     "han contained covered subset core core_conflict reordered numbers_shared numbers_conflict "
     "numbers_one_sided asked_missing poles_agree poles_conflict denial stance antonym "
@@ -106,13 +113,15 @@ _LINEAR = listed(
 )
 
 
-def calibration_for(embedder: str) -> Calibration:
-    """The weights for an embedding model by its name, such as ``packaged:all-minilm-l6-v2``.
+def calibration_for(embedder: str, *, reads: bool = False) -> Calibration:
+    """The weights for an embedding model by its name, such as ``packaged:all-minilm-l6-v2``, and
+    for the reader made of it.
 
     Models of the E5 family squeeze their cosines between 0.7 and 1, all others are taken to be
     like MiniLM.
     """
-    return _table()["e5" if "e5" in embedder.lower() else "minilm"]
+    kind = "e5" if "e5" in embedder.lower() else "minilm"
+    return _table()[f"{kind} reader" if reads else kind]
 
 
 @cache

@@ -49,6 +49,11 @@ class Embedder:
         # Two places are taken by the tokens that mark beginning and end.
         self._window_tokens = max(8, int(encoder.max_seq_length or 512) - 2)
 
+    @property
+    def encoder(self) -> Any:
+        """The SentenceTransformer."""
+        return self._encoder
+
     def embed(self, texts: Sequence[str]) -> Vectors:
         """Embed texts: shape (len(texts), dim), float32, rows of length 1.
 

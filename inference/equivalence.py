@@ -1,14 +1,15 @@
 """Do two answers say the same? A similarity in basis points, and vetoes with reasons.
 
-**Similarity** is a calibrated number, not a cosine: see ``calibration``. Its floats are cosines of
-three kinds of texts: the answers, the answers behind their question ("Paris." and "The capital of
-France is Paris." agree in the light of it), and their sentences, so that one sentence which nothing
-in the other answer resembles is seen.
+**Similarity** is a calibrated number, not a cosine: see ``calibration``. Its floats are the verdict
+of a model that reads both answers (``reader``) and cosines of three kinds of texts: the answers,
+the answers behind their question ("Paris." and "The capital of France is Paris." agree in the light
+of it), and their sentences, so that one sentence which nothing in the other answer resembles is
+seen. An embedder that is not taught to read gives the cosines alone.
 
 **Contradictions** come from ``guards``: functions of the texts alone, equal on every node.
 
-all-MiniLM-L6-v2 knows no Chinese, so pairs with Chinese are measured by a second embedder if there
-is one; ``load_judge`` gives the packaged English model the packaged multilingual one. A model that
+all-MiniLM-L6-v2 knows no Chinese, so pairs with Chinese are measured by a second model if there is
+one; ``load_judge`` gives the packaged English model the packaged multilingual one. A model that
 judges entailment may be added (``nli``): it can only lower similarities.
 """
 
@@ -24,19 +25,18 @@ from inference.analysis import Analysis, analyse
 from inference.calibration import (
     BASIS_POINTS,
     UNIT,
-    Cosines,
+    Likeness,
     calibration_for,
 )
 from inference.embedding import Vectors
 from inference.evidence import gather
 from inference.guards import objection
+from inference.reader import COMPLETED_CHARACTERS_MAX
 from inference.wording import has_han
 
 # A long question would drown the answers that complete it; its last sentence is what was asked.
 _QUESTION_CHARACTERS_MAX = 200
 _SENTENCE_END = re.compile(r"(?<=[?!.？！。])\s+|(?<=[？！。])|\n+")
-# The question helps short answers; a long one is put alone, which also saves half the work.
-_COMPLETED_CHARACTERS_MAX = 240
 
 
 class TextEmbedder(Protocol):
@@ -48,6 +48,24 @@ class TextEmbedder(Protocol):
 
     def embed(self, texts: Sequence[str]) -> Vectors:
         """Unit rows, shape (len(texts), dim)."""
+
+
+@runtime_checkable
+class PairReader(Protocol):
+    """A model that reads pairs itself; see ``reader.Reader``."""
+
+    @property
+    def model(self) -> str:
+        """The name of the embedder in it; it chooses the calibration."""
+
+    def likeness(
+        self, asked: str, analyses: Sequence[Analysis], pairs: Sequence[tuple[int, int]]
+    ) -> list[Likeness]:
+        """Of each pair of places in ``analyses``; ``asked`` is the question, shortened."""
+
+
+Gauge = TextEmbedder | PairReader
+"""What measures pairs."""
 
 
 class EntailmentJudge(Protocol):
@@ -72,7 +90,7 @@ class Comparison:
 
 @runtime_checkable
 class Loadable(Protocol):
-    """An embedder that is loaded when it is needed; see ``judging.LazyEmbedder``."""
+    """A model that is loaded when it is needed; see ``judging.LazyEmbedder``."""
 
     @property
     def loaded(self) -> bool:
@@ -97,23 +115,23 @@ class Judge:
 
     def __init__(
         self,
-        embedder: TextEmbedder,
-        han_embedder: TextEmbedder | None = None,
+        gauge: Gauge,
+        han_gauge: Gauge | None = None,
         entailment: EntailmentJudge | None = None,
     ) -> None:
         """All nodes of a network should use the same models.
 
-        ``han_embedder`` measures pairs in which there is Chinese; without it ``embedder`` does.
+        ``han_gauge`` measures pairs in which there is Chinese; without it ``gauge`` does.
         """
-        self._embedder = embedder
-        self._han_embedder = han_embedder or embedder
+        self._gauge = gauge
+        self._han_gauge = han_gauge or gauge
         self._entailment = entailment
 
     def preparation(self, question: str) -> Callable[[], None] | None:
-        """Load the embedder for Chinese if the question has any, before there are answers."""
-        embedder = self._han_embedder
-        if isinstance(embedder, Loadable) and not embedder.loaded and has_han(question):
-            return embedder.load
+        """Load the model for Chinese if the question has any, before there are answers."""
+        gauge = self._han_gauge
+        if isinstance(gauge, Loadable) and not gauge.loaded and has_han(question):
+            return gauge.load
         return None
 
     def compare(self, question: str, answers: Sequence[str]) -> Comparison:
@@ -123,11 +141,16 @@ class Judge:
         asked = analyse(question)
         reasons = [objection(asked, analyses[i], analyses[j]) for i, j in pairs]
         similarity_bp = [0] * len(pairs)
-        for embedder, chosen in self._shares(question, analyses, pairs):
-            measured = _Measured(embedder, question, analyses, chosen, pairs)
-            for at in chosen:
-                i, j = pairs[at]
-                similarity_bp[at] = measured.similarity_bp(asked, i, j)
+        for gauge, chosen in self._shares(question, analyses, pairs):
+            measured = measure(gauge, question, analyses, [pairs[at] for at in chosen])
+            calibration = calibration_for(gauge.model, reads=isinstance(gauge, PairReader))
+            for at, likeness in zip(chosen, measured, strict=True):
+                a, b = (analyses[n] for n in pairs[at])
+                similarity_bp[at] = (
+                    BASIS_POINTS
+                    if a.whole.plain == b.whole.plain
+                    else calibration.similarity_bp(likeness, gather(asked, a, b))
+                )
         if self._entailment is not None:
             # Pairs that cannot agree anyway need no second opinion.
             open_pairs = [at for at, reason in enumerate(reasons) if reason is None]
@@ -146,34 +169,40 @@ class Judge:
 
     def _shares(
         self, question: str, analyses: list[Analysis], pairs: list[tuple[int, int]]
-    ) -> list[tuple[TextEmbedder, list[int]]]:
-        """Which embedder measures which pairs; one that has nothing to do is not called."""
-        if self._han_embedder is self._embedder:
-            return [(self._embedder, list(range(len(pairs))))] if pairs else []
+    ) -> list[tuple[Gauge, list[int]]]:
+        """Which model measures which pairs; one that has nothing to do is not called."""
+        if self._han_gauge is self._gauge:
+            return [(self._gauge, list(range(len(pairs))))] if pairs else []
         han = [a.is_han or has_han(a.whole.text) for a in analyses]
         asked_han = has_han(question)
         chinese = [at for at, (i, j) in enumerate(pairs) if asked_han or han[i] or han[j]]
         others = sorted(set(range(len(pairs))) - set(chinese))
-        shares = [(self._embedder, others), (self._han_embedder, chinese)]
-        return [(embedder, chosen) for embedder, chosen in shares if chosen]
+        shares = [(self._gauge, others), (self._han_gauge, chinese)]
+        return [(gauge, chosen) for gauge, chosen in shares if chosen]
+
+
+def measure(
+    gauge: Gauge, question: str, analyses: Sequence[Analysis], pairs: Sequence[tuple[int, int]]
+) -> list[Likeness]:
+    """What the calibration needs of each pair of places in ``analyses``."""
+    asked = what_was_asked(question)
+    if isinstance(gauge, PairReader):
+        return gauge.likeness(asked, analyses, pairs)
+    measured = _Measured(gauge, asked, analyses, sorted({n for pair in pairs for n in pair}))
+    return [measured.likeness(i, j) for i, j in pairs]
 
 
 class _Measured:
-    """The vectors of the texts that some pairs need, from one call of an embedder."""
+    """The vectors of the texts of some answers, from one call of an embedder."""
 
     def __init__(
         self,
         embedder: TextEmbedder,
-        question: str,
-        analyses: list[Analysis],
-        chosen: list[int],
-        pairs: list[tuple[int, int]],
+        asked: str,
+        analyses: Sequence[Analysis],
+        needed: list[int],
     ) -> None:
-        self._model = embedder.model
-        self._analyses = analyses
-        asked = _what_was_asked(question)
         rows: dict[str, int] = {}
-        needed = sorted({n for at in chosen for n in pairs[at]})
         self._sentences: dict[int, list[int]] = {}
         self._completed: dict[int, int] = {}
         for n in needed:
@@ -182,7 +211,7 @@ class _Measured:
                 rows.setdefault(part.text, len(rows)) for part in analysis.sentences
             ]
             text = analysis.whole.text
-            if len(text) <= _COMPLETED_CHARACTERS_MAX:
+            if len(text) <= COMPLETED_CHARACTERS_MAX:
                 self._completed[n] = rows.setdefault(f"{asked} {text}".strip(), len(rows))
         vectors = embedder.embed(list(rows)).astype(np.float64)
         self._cosines = np.rint(vectors @ vectors.T * UNIT).astype(np.int64)
@@ -193,29 +222,17 @@ class _Measured:
             mean = np.average(vectors[self._sentences[n]], axis=0, weights=weights)
             self._alone[n] = mean / max(float(np.linalg.norm(mean)), 1e-12)
 
-    def similarity_bp(self, asked: Analysis, i: int, j: int) -> int:
-        a, b = self._analyses[i], self._analyses[j]
-        if a.whole.plain == b.whole.plain:
-            return BASIS_POINTS
-        return calibration_for(self._model).similarity_bp(self.cosines(i, j), gather(asked, a, b))
-
-    def cosines(self, i: int, j: int) -> Cosines:
+    def likeness(self, i: int, j: int) -> Likeness:
         alone = round(float(self._alone[i] @ self._alone[j]) * UNIT)
         completed = alone
         if i in self._completed and j in self._completed:
             completed = int(self._cosines[self._completed[i], self._completed[j]])
         table = self._cosines[np.ix_(self._sentences[i], self._sentences[j])]
         weakest = min(int(table.max(axis=0).min()), int(table.max(axis=1).min()))
-        return Cosines(alone, completed, weakest)
+        return Likeness(alone, completed, weakest)
 
 
-def measure(embedder: TextEmbedder, question: str, answers: tuple[str, str]) -> Cosines:
-    """The cosines of one pair, as the calibration is fitted on them."""
-    analyses = [analyse(answer) for answer in answers]
-    return _Measured(embedder, question, analyses, [0], [(0, 1)]).cosines(0, 1)
-
-
-def _what_was_asked(question: str) -> str:
+def what_was_asked(question: str) -> str:
     """The last sentence of the question, at most ``_QUESTION_CHARACTERS_MAX`` characters."""
     sentences = [part.strip() for part in _SENTENCE_END.split(question) if part.strip()]
     return sentences[-1][-_QUESTION_CHARACTERS_MAX:] if sentences else ""

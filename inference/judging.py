@@ -1,8 +1,9 @@
 """Put a judge together from the configured models.
 
-The packaged English embedder gets the packaged multilingual one at its side, because it knows no
-Chinese; any other embedder measures everything. The second one takes seconds to load and much
-memory, and many networks never need it: it is loaded by the ``Judge.preparation`` of a Chinese
+The packaged English embedder is taught to read pairs (``reader``); any other one gives cosines. It
+gets the packaged multilingual one at its side, because it knows no Chinese; any other embedder
+measures everything. The second one takes seconds to load and much memory, and many networks never
+need it: it is loaded by the ``Judge.preparation`` of a Chinese
 question, which a node does while its model is thinking, or else by the first Chinese answer.
 """
 
@@ -12,9 +13,10 @@ from dataclasses import replace
 
 from inference.catalog import DEFAULT_EMBEDDER, MULTILINGUAL_EMBEDDER, Progress
 from inference.embedding import Embedder, EmbedderSettings, Vectors, load_embedder
-from inference.equivalence import EntailmentJudge, Judge
+from inference.equivalence import EntailmentJudge, Gauge, Judge
 from inference.nli import EntailmentSettings, load_entailment
 from inference.packaged import packaged_embedder
+from inference.reader import ADAPTERS, load_reader
 
 
 class LazyEmbedder:
@@ -57,10 +59,11 @@ def load_judge(
     Raises ModelUnavailable, also if the multilingual embedder that goes with the default one
     cannot be prepared: a node that measures Chinese differently would split the network.
     """
-    embedder = load_embedder(settings, progress)
+    load = load_reader if settings.model in ADAPTERS else load_embedder
+    first: Gauge = load(settings, progress)
     second: LazyEmbedder | None = None
     if settings.model == DEFAULT_EMBEDDER:
         packaged_embedder(MULTILINGUAL_EMBEDDER.removeprefix("packaged:"))
         second = LazyEmbedder(replace(settings, model=MULTILINGUAL_EMBEDDER), progress)
     judge: EntailmentJudge | None = load_entailment(entailment, progress) if entailment else None
-    return Judge(embedder, second, judge)
+    return Judge(first, second, judge)
