@@ -24,9 +24,10 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+import groups
 import numpy as np
 import numpy.typing as npt
-from variants import framed, reworded, with_variants
+from variants import framed, reworded
 
 from inference.analysis import Analysis, analyse
 from inference.calibration import UNIT, Likeness, features
@@ -41,7 +42,6 @@ PAIRS = tuple(
     for name in ("pairs-dev.jsonl", "pairs-dev-2.jsonl", "pairs-dev-3.jsonl", "pairs-dev-4.jsonl")
 )
 MODELS = {"minilm": "packaged:all-minilm-l6-v2", "e5": "packaged:multilingual-e5-small"}
-READERS = {"minilm": MODELS["minilm"]}
 ACCEPT = 0.3
 """Where pairs are accepted, in logits: chosen by cross-validation, so that more than 85 % of the
 same are, with as few contradictions as that allows."""
@@ -51,7 +51,6 @@ ACCEPT_READ = 0.0
 """The same for readers, whose fit weighs pairs otherwise."""
 PENALTY = 4.0
 FOLDS = 8
-GROUPS = ("groups-en.jsonl", "groups-scenes.jsonl")
 Floats = npt.NDArray[np.float64]
 Row = dict[str, Any]
 
@@ -157,50 +156,31 @@ def _features(row: Row, likeness: Likeness) -> dict[str, int]:
     return features(likeness, gather(analyse(row["question"]), *_answers(row)))
 
 
-def held_out_groups() -> list[Row]:
-    """English groups of answers that the reader was not taught with."""
-    lines = [
-        line
-        for name in GROUPS
-        for line in (Path(__file__).parent / name).read_text(encoding="utf-8").splitlines()
-    ]
-    return [row for row in map(json.loads, lines) if row["held_out"] and row["language"] == "en"]
-
-
 def read(model: str) -> tuple[list[str], Floats, list[Row]]:
-    """Feature names, values and labels of all pairs of the held-out groups' texts."""
+    """Feature names, values and labels of all pairs of the English groups' texts of which the
+    reader was not taught."""
     reader = load_reader(EmbedderSettings(model, threads=1))
     rows: list[Row] = []
     found: list[dict[str, int]] = []
-    for group in held_out_groups():
-        draw = Random(group["id"])  # noqa: S311  # the same in every run
-        known = {text for texts in [*group["classes"], group["other"]] for text in texts}
-        classes = with_variants(group["classes"], group["language"], draw)
-        placed = [(text, n) for n, texts in enumerate(classes) for text in texts]
-        placed += [(text, -1) for text in group["other"]]
-        pairs = [
-            (i, j)
-            for j in range(len(placed))
-            for i in range(j)
-            if max(placed[i][1], placed[j][1]) >= 0
-        ]
-        texts = [analyse(text) for text, _ in placed]
-        measured = measure(reader, group["question"], texts, pairs)
-        for (i, j), likeness in zip(pairs, measured, strict=True):
-            first, second = placed[i][1], placed[j][1]
+    for group in groups.rows(groups.FILES, chinese=False):
+        if not group["held_out"]:
+            continue
+        written = {text for texts in [*group["classes"], group["other"]] for text in texts}
+        texts, pairs = groups.labelled(group)
+        analyses = [analyse(text) for text in texts]
+        measured = measure(reader, group["question"], analyses, [(i, j) for i, j, _ in pairs])
+        for (i, j, relation), likeness in zip(pairs, measured, strict=True):
             row = {
                 "question": group["question"],
                 "key": group["id"],
-                "a": placed[i][0],
-                "b": placed[j][0],
-                "same": first == second,
-                "relation": "different" if min(first, second) < 0 else "contradict",
+                "a": texts[i],
+                "b": texts[j],
+                "same": relation == "same",
+                "relation": relation,
                 "language": group["language"],
                 "category": group["domain"],
-                "weight": 1.0 if {placed[i][0], placed[j][0]} <= known else 0.4,
+                "weight": 1.0 if {texts[i], texts[j]} <= written else 0.4,
             }
-            if first == second:
-                row["relation"] = "same"
             rows.append(row)
             found.append(_features(row, likeness))
     names = list(found[0])
@@ -210,7 +190,7 @@ def read(model: str) -> tuple[list[str], Floats, list[Row]]:
 def weigh_reader(model: str) -> Row:
     """The calibration of a reader; with ``--cross-validate`` prints what it accepts instead."""
     names, values, rows = read(model)
-    same, weight, flagged = _weights(rows)
+    same, weight, flagged = _weights(rows, same=1.8, different=0.5)
     if "--cross-validate" in sys.argv:
         print("reader, groups that it did not learn from")
         report(rows, flagged, held_out(rows, values, same, weight), 0.0)
@@ -221,16 +201,18 @@ def weigh_reader(model: str) -> Row:
     }
 
 
-def _weights(rows: list[Row]) -> tuple[Floats, Floats, npt.NDArray[np.bool_]]:
-    """Labels, weights, and which pairs a guard rejects: their similarity need not do it too."""
-    same = np.array([float(row["same"]) for row in rows])
+def _weights(
+    rows: list[Row], same: float, different: float
+) -> tuple[Floats, Floats, npt.NDArray[np.bool_]]:
+    """Labels, weights, and which pairs a guard rejects: their similarity need not do it too.
+    ``same`` and ``different`` are how much pairs of these relations count."""
+    label = np.array([float(row["same"]) for row in rows])
     flagged = np.array(
         [first_objection(row["question"], row["a"], row["b"]) is not None for row in rows]
     )
-    weight = np.array([row["weight"] for row in rows])
-    weight *= np.where(flagged & (same == 0), 0.3, 1.0) * np.where(same == 1, 1.8, 1.0)
-    different = np.array([row["relation"] == "different" for row in rows])
-    return same, weight * np.where(different, 0.5, 1.0), flagged
+    counts = {"same": same, "different": different, "contradict": 1.0}
+    weight = np.array([row["weight"] * counts[row["relation"]] for row in rows])
+    return label, weight * np.where(flagged & (label == 0), 0.3, 1.0), flagged
 
 
 def fitted(values: Floats, same: Floats, weight: Floats) -> Floats:
@@ -255,13 +237,7 @@ def main() -> None:
         json.loads(line) for path in PAIRS for line in path.read_text(encoding="utf-8").splitlines()
     ]
     rows = expanded(labelled) + rephrased(labelled)
-    flagged = np.array(
-        [first_objection(row["question"], row["a"], row["b"]) is not None for row in rows]
-    )
-    same = np.array([float(row["same"]) for row in rows])
-    # A pair that a guard rejects need not be rejected by its similarity too.
-    weight = np.array([row["weight"] for row in rows]) * np.where(flagged & (same == 0), 0.3, 1)
-    weight *= np.where(same == 1, 2.2, 1)
+    same, weight, flagged = _weights(rows, same=2.2, different=1.0)
     kinds: dict[str, Row] = {}
     scores = {}
     for kind, model in MODELS.items():
@@ -274,8 +250,7 @@ def main() -> None:
         # What is asked of captions is set, not fitted: there are too few of them.
         weights["unasked"] = round(1000 * (ACCEPT - ACCEPT_UNASKED))
         kinds[kind] = {"bias": round(1000 * (bias - ACCEPT)), "weights": weights}
-    for kind, model in READERS.items():
-        kinds[f"{kind} reader"] = weigh_reader(model)
+    kinds["minilm reader"] = weigh_reader(MODELS["minilm"])
     if "--cross-validate" not in sys.argv:
         print(json.dumps({"unit": "thousandths of a logit", "kinds": kinds}, indent=1))
     else:
@@ -305,7 +280,7 @@ def report(rows: list[Row], flagged: npt.NDArray[np.bool_], score: Floats, unask
     """Print the shares accepted at several thresholds, of the labelled pairs alone; more is asked
     of pairs without a question by ``unasked``."""
     raised = np.array([0.0 if row["question"] else unasked for row in rows])
-    groups: tuple[tuple[str, Callable[[Row], bool]], ...] = (
+    parts_of: tuple[tuple[str, Callable[[Row], bool]], ...] = (
         ("all", lambda _: True),
         ("en", lambda row: bool(row["language"].startswith("en"))),
         ("zh", lambda row: bool(row["language"].startswith("zh"))),
@@ -317,7 +292,7 @@ def report(rows: list[Row], flagged: npt.NDArray[np.bool_], score: Floats, unask
     for threshold in (-0.25, 0.0, 0.25, 0.5, 0.75, 1.0, 1.5):
         accepted = (score >= threshold + raised) & ~flagged
         shares = []
-        for name, belongs in groups:
+        for name, belongs in parts_of:
             if not any(belongs(row) for row in rows):
                 continue
             parts = []
@@ -325,9 +300,7 @@ def report(rows: list[Row], flagged: npt.NDArray[np.bool_], score: Floats, unask
                 chosen = [
                     bool(accepted[n])
                     for n, row in enumerate(rows)
-                    if row.get("weight", 1.0) == 1.0
-                    and row["relation"] == relation
-                    and belongs(row)
+                    if row["weight"] == 1.0 and row["relation"] == relation and belongs(row)
                 ]
                 parts.append(f"{100 * np.mean(chosen):.1f}" if chosen else "–")
             shares.append(f"{name} {'/'.join(parts)}")

@@ -19,7 +19,6 @@ this script does all at once. The result depends on the order of floating-point 
 gives other digits.
 """
 
-import json
 import math
 import random
 import sys
@@ -28,11 +27,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import groups
 import torch
 import torch.nn.functional as F  # noqa: N812  # its usual name
 from safetensors.torch import save_file
 from torch import Tensor, nn
-from variants import with_variants
 
 from inference.analysis import analyse
 from inference.backends.alignment import CONTRADICTION, OTHER, SAME, Alignment
@@ -41,8 +40,6 @@ from inference.embedding import EmbedderSettings, load_embedder
 from inference.equivalence import what_was_asked
 from inference.reader import COMPLETED_CHARACTERS_MAX
 
-HERE = Path(__file__).parent
-GROUPS = ("groups-en.jsonl", "groups-zh.jsonl", "groups-scenes.jsonl")
 PAIRS = ("pairs-dev.jsonl", "pairs-dev-2.jsonl", "pairs-dev-3.jsonl", "pairs-dev-4.jsonl")
 RELATIONS = {"same": SAME, "contradict": CONTRADICTION, "different": OTHER}
 WEIGHTS = (1.0, 0.8, 0.4)
@@ -88,23 +85,15 @@ class LowRank(nn.Module):
         return changed
 
 
-def groups(*, chinese: bool) -> list[Group]:
+def learnt(*, chinese: bool) -> list[Group]:
     """Of one language; each embedder reads its own."""
     found = []
-    for row in _rows(GROUPS, chinese=chinese):
-        draw = random.Random(row["id"])  # noqa: S311  # the same in every run
-        classes = with_variants(row["classes"], row["language"], draw)
-        placed = [(text, n) for n, texts in enumerate(classes) for text in texts]
-        placed += [(text, -1) for text in row["other"]]
-        group = Group(row["question"], row["held_out"], [text for text, _ in placed])
-        for j, (_, second) in enumerate(placed):
-            for i, (_, first) in enumerate(placed[:j]):
-                if first >= 0 or second >= 0:
-                    kind = OTHER if min(first, second) < 0 else CONTRADICTION
-                    group.pairs.append((i, j, SAME if first == second else kind))
-        found.append(group)
+    for row in groups.rows(groups.FILES, chinese=chinese):
+        texts, pairs = groups.labelled(row)
+        labels = [(i, j, RELATIONS[relation]) for i, j, relation in pairs]
+        found.append(Group(row["question"], row["held_out"], texts, labels))
     by_question: dict[str, Group] = {}
-    for row in _rows(PAIRS, chinese=chinese):
+    for row in groups.rows(PAIRS, chinese=chinese):
         key = row["question"] or row["id"].rsplit("-", 1)[0]
         group = by_question.setdefault(key, Group(row["question"]))
         for text in (row["a"], row["b"]):
@@ -113,11 +102,6 @@ def groups(*, chinese: bool) -> list[Group]:
         places = (group.texts.index(row["a"]), group.texts.index(row["b"]))
         group.pairs.append((*places, RELATIONS[row["relation"]]))
     return found + list(by_question.values())
-
-
-def _rows(names: tuple[str, ...], *, chinese: bool) -> list[dict[str, Any]]:
-    lines = [line for name in names for line in (HERE / name).read_text("utf-8").splitlines()]
-    return [row for row in map(json.loads, lines) if row["language"].startswith("zh") == chinese]
 
 
 class Trainer:
@@ -221,7 +205,7 @@ class Trainer:
 
     def train(self, found: list[Group]) -> None:
         """All epochs, with a line of progress now and then."""
-        learnt = [group for group in found if not group.held_out]
+        taught = [group for group in found if not group.held_out]
         held_out = [group for group in found if group.held_out]
         changes = [p for change in self.changes.values() for p in (change.a, change.b)]
         network = list(self.alignment.parameters())
@@ -229,15 +213,15 @@ class Trainer:
             [{"params": changes, "weight_decay": 0.0}, {"params": network, "weight_decay": 0.02}],
             lr=RATE,
         )
-        steps = EPOCHS * math.ceil(len(learnt) / GROUPS_A_STEP)
+        steps = EPOCHS * math.ceil(len(taught) / GROUPS_A_STEP)
         schedule = torch.optim.lr_scheduler.OneCycleLR(
             optimiser, RATE, total_steps=steps + 1, pct_start=0.08
         )
         began_s, step = time.monotonic(), 0
         for epoch in range(EPOCHS):
-            random.shuffle(learnt)
-            for first in range(0, len(learnt), GROUPS_A_STEP):
-                logits, labels = self.logits(learnt[first : first + GROUPS_A_STEP])
+            random.shuffle(taught)
+            for first in range(0, len(taught), GROUPS_A_STEP):
+                logits, labels = self.logits(taught[first : first + GROUPS_A_STEP])
                 loss = F.cross_entropy(
                     logits, labels, weight=torch.tensor(WEIGHTS), label_smoothing=0.03
                 )
@@ -282,7 +266,7 @@ def main() -> None:
     random.seed(0)
     torch.manual_seed(0)
     trainer = Trainer(*kinds[sys.argv[1]])
-    found = groups(chinese=sys.argv[1] == "e5")
+    found = learnt(chinese=sys.argv[1] == "e5")
     trainer.prepare(found)
     trainer.train(found)
     trainer.save(Path(sys.argv[2]))
