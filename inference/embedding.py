@@ -66,7 +66,7 @@ class Embedder:
         owners: list[int] = []
         weights: list[int] = []
         for row, text in enumerate(texts):
-            for window, tokens in self._windows(text):
+            for window, tokens in self.windows(text):
                 windows.append(window)
                 owners.append(row)
                 weights.append(tokens)
@@ -79,7 +79,7 @@ class Embedder:
         unit: Vectors = (sums / np.maximum(lengths, 1e-12)).astype(np.float32)
         return unit
 
-    def _windows(self, text: str) -> list[tuple[str, int]]:
+    def windows(self, text: str) -> list[tuple[str, int]]:
         """Pieces of the text that the model reads whole, with their lengths in tokens."""
         encoded = self._encoder.tokenizer(
             text, add_special_tokens=False, return_offsets_mapping=True, verbose=False

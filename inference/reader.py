@@ -14,7 +14,6 @@ sentence, so that sentences which several answers share are read once.
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -25,7 +24,7 @@ import numpy.typing as npt
 from inference.analysis import Analysis
 from inference.calibration import UNIT, Likeness
 from inference.catalog import DEFAULT_EMBEDDER, Progress
-from inference.embedding import EmbedderSettings, load_embedder
+from inference.embedding import Embedder, EmbedderSettings, load_embedder
 from inference.errors import ModelUnavailable
 
 ADAPTERS = {DEFAULT_EMBEDDER: "reader-minilm.safetensors"}
@@ -62,13 +61,15 @@ class Read:
 class Reader:
     """A taught embedder; safe to use from several threads, one at a time runs."""
 
-    def __init__(self, name: str, encoder: Any, alignment: Any, threads: int | None) -> None:
-        """``encoder`` is a SentenceTransformer with the adapter in it; use ``load_reader``."""
-        self.model = name
+    def __init__(self, embedder: Embedder, alignment: Any, threads: int | None) -> None:
+        """``embedder`` has the adapter in it; use ``load_reader``."""
+        encoder = embedder.encoder
+        self.model = embedder.model
+        self._windows = embedder.windows
         self._transformer = encoder[0].auto_model
         self._tokenizer = encoder.tokenizer
         self._prompt = encoder.prompts.get(encoder.default_prompt_name or "", "") or ""
-        self._window = max(8, int(encoder.max_seq_length or 512) - 2)
+        self._tokens_max = int(encoder.max_seq_length or 512)
         self._alignment = alignment
         self._threads = threads
         self._turn = threading.Lock()
@@ -119,50 +120,45 @@ class Reader:
         """The vectors of the tokens of each text, without what stands before it."""
         import torch
 
-        pieces: list[tuple[int, Unit]] = []
-        for row, unit in enumerate(units):
-            pieces += [(row, piece) for piece in self._pieces(unit)]
         found: list[list[Any]] = [[] for _ in units]
-        encoded = [
-            self._tokenizer(before + text, return_offsets_mapping=True, verbose=False)
-            for _, (before, text) in pieces
+        pieces = [
+            (row, encoded, start)
+            for row, unit in enumerate(units)
+            for encoded, start in self._pieces(unit)
         ]
-        sizes = [len(one["input_ids"]) for one in encoded]
+        sizes = [len(encoded["input_ids"]) for _, encoded, _ in pieces]
         # By length, so that little is padded; the order of a unit's pieces is kept.
         for batch in _batches(sizes):
             longest = max(sizes[place] for place in batch)
             ids = torch.full((len(batch), longest), int(self._tokenizer.pad_token_id or 0))
             mask = torch.zeros((len(batch), longest), dtype=torch.long)
             for row, place in enumerate(batch):
-                ids[row, : sizes[place]] = torch.tensor(encoded[place]["input_ids"])
+                ids[row, : sizes[place]] = torch.tensor(pieces[place][1]["input_ids"])
                 mask[row, : sizes[place]] = 1
             with torch.inference_mode():
                 hidden = self._transformer(input_ids=ids, attention_mask=mask).last_hidden_state
             for row, place in enumerate(batch):
-                start = len(pieces[place][1][0])
+                unit, encoded, start = pieces[place]
                 own = [
                     n
-                    for n, (first, last) in enumerate(encoded[place]["offset_mapping"])
+                    for n, (first, last) in enumerate(encoded["offset_mapping"])
                     if last > max(first, start)
                 ]
                 # A piece without a token, such as a lone control character, still has its frame.
-                found[pieces[place][0]].append((place, hidden[row, own or [0]]))
+                found[unit].append((place, hidden[row, own or [0]]))
         return [torch.cat([vectors for _, vectors in sorted(own, key=_first)]) for own in found]
 
-    def _pieces(self, unit: Unit) -> list[Unit]:
-        """The unit, or windows of its text if the model does not read it whole."""
+    def _pieces(self, unit: Unit) -> list[tuple[Any, int]]:
+        """The encoded unit and where its text starts; or windows of the text alone, if the model
+        does not read the unit whole."""
         before, text = unit
-        encoded = self._tokenizer(
-            before + text, add_special_tokens=False, return_offsets_mapping=True, verbose=False
-        )
-        if len(encoded["input_ids"]) <= self._window:
-            return [unit]
-        offsets: list[tuple[int, int]] = self._tokenizer(
-            text, add_special_tokens=False, return_offsets_mapping=True, verbose=False
-        )["offset_mapping"]
-        size = self._window - 16  # room for a prompt
-        windows = [offsets[first : first + size] for first in range(0, len(offsets), size)]
-        return [(self._prompt, text[window[0][0] : window[-1][1]]) for window in windows]
+        encoded = self._encode(before + text)
+        if len(encoded["input_ids"]) <= self._tokens_max:
+            return [(encoded, len(before))]
+        return [(self._encode(window), 0) for window, _ in self._windows(text)]
+
+    def _encode(self, text: str) -> Any:
+        return self._tokenizer(text, return_offsets_mapping=True, verbose=False)
 
     def _read(self, parts: list[Any]) -> Read:
         import torch
@@ -198,8 +194,7 @@ def load_reader(settings: EmbedderSettings, progress: Progress | None = None) ->
 
     embedder = load_embedder(replace(settings, device="cpu"), progress)
     tensors = load(_adapter(ADAPTERS[settings.model]))
-    encoder = embedder.encoder
-    state = encoder[0].auto_model.state_dict()
+    state = embedder.encoder[0].auto_model.state_dict()
     try:
         for key in [key for key in tensors if key.endswith(".a")]:
             name = key.removesuffix(".a")
@@ -217,10 +212,9 @@ def load_reader(settings: EmbedderSettings, progress: Progress | None = None) ->
             f"What qnode taught the embedder {settings.model} does not fit it ({error}); install "
             "the package's pinned requirements."
         ) from error
-    return Reader(settings.model, encoder, alignment.eval(), settings.threads)
+    return Reader(embedder, alignment.eval(), settings.threads)
 
 
-@cache
 def _adapter(name: str) -> bytes:
     return Path(str(files("inference") / "data" / name)).read_bytes()
 
@@ -233,7 +227,7 @@ def _likeness(a: Read, b: Read, chances: npt.NDArray[np.float64]) -> Likeness:
     same, opposed, other = chances
     return Likeness(
         alone,
-        alone,
+        alone,  # short answers were read behind their question
         round(weakest * UNIT),
         read_same=_logit(same - np.logaddexp(opposed, other)),
         read_opposed=_logit(opposed - np.logaddexp(same, other)),
