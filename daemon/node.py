@@ -57,6 +57,8 @@ log = logging.getLogger("qnode")
 
 PEERS_FILE = "peers"
 
+DISOWNED_LOOK_S = 1.0
+
 GARBAGE_COLLECTED_AFTER = 20_000
 """Objects made and kept; Python's own 700 are a few messages."""
 
@@ -292,21 +294,37 @@ class Node:
                 nursery.start_soon(models.run)
                 nursery.start_soon(self._consensus.run, self._replica, executor)
                 nursery.start_soon(keep_peers, self._config.data / PEERS_FILE, self._network)
+                nursery.start_soon(self._leave_if_disowned)
                 self.queries.ready(engine, models, executor)
                 log.info("ready: %s on %s", engine.model, engine.device)
                 nursery.start_soon(self._parts.beside, self.queries)
                 await executor.retired.wait()
-                raise Left(
-                    f"{self._config.name} is no member any more (epoch "
-                    f"{self._replica.state.membership.epoch}); what it has of the ledger is in "
-                    f"{self._config.data}."
-                )
+                raise self._left(f"epoch {self._replica.state.membership.epoch}")
         except* DuplicateKey as group:
             raise AlreadyRunning(str(group.exceptions[0])) from None
         except* QnodeError as group:
             raise group.exceptions[0] from None
         finally:
             executor.close()
+
+    async def _leave_if_disowned(self) -> None:
+        """The others let go of a member that leaves as soon as they have the proof themselves. If
+        it was behind or away then, it never gets it; but it can hear that nobody knows it."""
+        while True:
+            await trio.sleep(DISOWNED_LOOK_S)
+            members = self._replica.state.membership
+            if members.replica_of(self._public_key) is None:
+                continue
+            others = {member.public_key for member in members.members}
+            witnesses = len(others & self._network.disowned_by)
+            if witnesses >= members.disowning:
+                raise self._left(f"{witnesses} of the others say so")
+
+    def _left(self, how: str) -> Left:
+        return Left(
+            f"{self._config.name} is no member any more ({how}); what it has of the ledger is in "
+            f"{self._config.data}."
+        )
 
 
 def spare_the_collector() -> None:

@@ -13,7 +13,7 @@ from p2p.addresses import parse_dialable
 from p2p.errors import BadAddress
 from p2p.network import PeerNetwork
 
-_INTERVAL_S = 5.0
+_INTERVAL_S = 1.0
 _ADDRESSES_MAX = 1_024
 
 

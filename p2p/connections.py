@@ -80,19 +80,20 @@ class Connections:
             slot.release()
 
     async def keep_connected(self, peer: Peer) -> None:
-        """Dial a member whenever it has no connection, until `peer.dialling` is cancelled."""
+        """Dial a member whenever it has no connection, until it is removed."""
         backoff = Backoff(self._settings.redial_min_s, self._settings.redial_max_s)
         with peer.dialling:
-            while True:
+            while not peer.removed:
                 if peer.session is not None:
                     await peer.wait_disconnected()
                     backoff.reset()
+                    continue
                 if self._our_key > peer.public_key:
                     with trio.move_on_after(_STAGGER_S):
                         await peer.wait_connected()
                 peer.dial_now = trio.Event()
                 for address in self._discovery.candidates(peer.member):
-                    if peer.session is None:
+                    if peer.session is None and not peer.removed:
                         await self._dial(
                             address, peer.public_key, backoff.reset, by_name=peer.member.name
                         )

@@ -54,6 +54,8 @@ log = logging.getLogger("qnode.p2p")
 
 _BAD_RECORDS_MAX = 8
 _FLUSH_S = 0.5
+_LAST_WORDS_S = 5.0
+"""A removed member may read what it was sent before, for so long: that it is one no more, too."""
 
 
 @asynccontextmanager
@@ -112,6 +114,7 @@ class PeerNetwork:
         self._peers: dict[bytes, Peer] = {}
         self._keys_by_peer_id: dict[str, bytes] = {}
         self._duplicate_witnesses: set[bytes] = set()
+        self._disowned_by: set[bytes] = set()
         self._refusals: Counter[str] = Counter()
         self._occasionally = Occasionally(log)
         self._connections = Connections(
@@ -174,6 +177,11 @@ class PeerNetwork:
         """
         return MappingProxyType(self._refusals)
 
+    @property
+    def disowned_by(self) -> frozenset[bytes]:
+        """Return the keys of the members whose last word to us was that we are none."""
+        return frozenset(self._disowned_by)
+
     def known_addresses(self) -> tuple[str, ...]:
         """Return where the other members said they listen, as multiaddrs with their peer ids."""
         return tuple(
@@ -184,7 +192,8 @@ class PeerNetwork:
         )
 
     def set_members(self, members: Iterable[Member]) -> None:
-        """Replace the membership: new members are dialled, removed ones disconnected."""
+        """Replace the membership: new members are dialled, removed ones disconnected as soon as
+        they have read what was sent to them, but not heard any more."""
         by_key = check_members(members)
         by_key.pop(self._our_key, None)
         for public_key in [key for key in self._peers if key not in by_key]:
@@ -242,14 +251,24 @@ class PeerNetwork:
 
     def _remove(self, peer: Peer) -> None:
         session = peer.session
-        peer.dialling.cancel()
+        peer.removed = True
         self._discovery.forget(peer.public_key)
         self._keys_by_peer_id.pop(peer.peer_id, None)
         self._duplicate_witnesses.discard(peer.public_key)
-        if session is not None:
+        self._disowned_by.discard(peer.public_key)
+        if session is None:
+            peer.dialling.cancel()
+        else:
             peer.use(None)
-            session.close("no longer a member")
+            self._nursery.start_soon(self._let_go, peer, session)
             self._inbox.put_news(PeerDown(peer.public_key, "no longer a member"))
+
+    async def _let_go(self, peer: Peer, session: Session) -> None:
+        """What a session has not handed over is lost when it closes."""
+        with trio.move_on_after(_LAST_WORDS_S):
+            await session.flush()
+        session.close("no longer a member")
+        peer.dialling.cancel()
 
     def is_member(self, public_key: bytes) -> bool:
         """True for the keys of members, not for our own."""
@@ -300,15 +319,18 @@ class PeerNetwork:
 
     def on_verdict(self, session: Session, reason: str) -> None:
         """Note what a member refused us for; enough witnesses of a duplicate end this node."""
-        if reason:
-            self._refusals[f"by-peer:{reason}"] += 1
-        if reason != hellos.DUPLICATE_KEY:
-            if not reason:
-                self._duplicate_witnesses.discard(session.public_key)
+        witness = session.public_key
+        if not reason:
+            self._duplicate_witnesses.discard(witness)
+            self._disowned_by.discard(witness)
             return
-        self._duplicate_witnesses.add(session.public_key)
-        if len(self._duplicate_witnesses) >= self.settings.duplicate_refusals_needed:
-            self._inbox.fail(DuplicateKey(len(self._duplicate_witnesses)))
+        self._refusals[f"by-peer:{reason}"] += 1
+        if reason == hellos.UNKNOWN_MEMBER:
+            self._disowned_by.add(witness)
+        if reason == hellos.DUPLICATE_KEY:
+            self._duplicate_witnesses.add(witness)
+            if len(self._duplicate_witnesses) >= self.settings.duplicate_refusals_needed:
+                self._inbox.fail(DuplicateKey(len(self._duplicate_witnesses)))
 
     def on_up(self, session: Session) -> None:
         """Take the session into use, in place of the one before it."""

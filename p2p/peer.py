@@ -48,6 +48,8 @@ class Peer:
         # Set to make the dialler try at once: an address became known.
         self.dial_now = trio.Event()
         self.dialling = trio.CancelScope()
+        """What we dial, and carry on it, runs in here."""
+        self.removed = False
         self.frames_in = 0
         self.frames_out = 0
         self.frames_dropped_in = 0

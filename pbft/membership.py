@@ -66,6 +66,12 @@ class Membership:
         return quorum_size(self.n)
 
     @property
+    def disowning(self) -> int:
+        """So many of these members can't be mistaken if they say that one of them has left: at
+        least one of them is honest, and had heard of every epoch that a quorum has begun."""
+        return self.n - self.quorum + self.f + 1
+
+    @property
     def replicas(self) -> tuple[ReplicaId, ...]:
         return tuple(member.replica for member in self.members)
 

@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 
 from daemon.files import write_new
+from daemon.node import PEERS_FILE
 from tests.support.commands import qnode
-from tests.support.network import INSTANT, READY_S, STOPPED_S, RealNetwork, RealNode, wait_until
+from tests.support.network import INSTANT, READY_S, RealNetwork, RealNode, wait_until
 from tests.support.serving import call
 
 pytestmark = [pytest.mark.network]
@@ -192,9 +193,11 @@ def test_a_member_gets_another_key(network: RealNetwork) -> None:
 
 def test_a_member_leaves(network: RealNetwork) -> None:
     """Its process ends by itself, in peace; the others go on as four."""
-    leaver = network.nodes.pop()
+    leaver = network.nodes[4]
     carry(network, "leave", "eve")
-    assert leaver.ended(STOPPED_S) == 0
+    assert leaver.ended(READY_S) == 0
+    assert "is no member any more" in leaver.output()
+    assert network.nodes.pop() is leaver
     network.restore()
     assert [m["name"] for m in listed(network.nodes[0])["members"]] == ["ada", "bob", "cyd", "dan"]
     assert network.nodes[2].ask(FRANCE).status == 200
@@ -216,3 +219,21 @@ def test_after_a_restart_the_members_are_the_same(network: RealNetwork) -> None:
     after = listed(network.nodes[0])
     assert (after["epoch"], after["members"]) == (before["epoch"], before["members"])
     assert network.nodes[3].ask(FRANCE).status == 200
+
+
+def test_a_member_that_was_away_when_it_left_is_told(network: RealNetwork) -> None:
+    """Nobody sends it the proof any more; that the others don't know it is enough to end it."""
+    *others, away = network.nodes
+    peers = away.folder / "data" / PEERS_FILE
+    addresses = [(node.folder / "data" / "p2p.addresses").read_text().strip() for node in others]
+    wait_until(
+        lambda: peers.exists() and all(address in peers.read_text() for address in addresses),
+        30,
+        "it has written down where to find the others",
+    )
+    away.kill()
+    wait_until(lambda: listed(network.nodes[0])["members"][3]["connected"] is False, 30, "gone")
+    carry(network, "leave", "dan")
+    away.start()
+    assert away.ended(READY_S) == 0
+    assert "is no member any more (3 of the others say so)" in away.output()

@@ -402,6 +402,31 @@ async def test_removed_members_are_disconnected_and_added_ones_dialled() -> None
             await until_up(first, second_key.public)
 
 
+async def test_a_removed_member_still_reads_what_it_was_sent() -> None:
+    """The proof that it has left is among it. Nothing of what it says is heard any more."""
+    async with two_nodes() as (first, second, first_key, second_key):
+        for number in range(200):
+            first.broadcast(b"%d" % number * 1_000)
+        first.set_members([first_key.member()])
+        second.broadcast(b"and what of me?")
+        with trio.fail_after(PATIENCE_S):
+            await until_frame(second, b"199" * 1_000)
+            await until_down(second, first_key.public)
+        assert not any(isinstance(event, Received) for event in first.receive_now(100))
+
+
+async def test_who_is_no_member_any_more_can_tell() -> None:
+    """`disowned_by` names who said so last, until it says otherwise."""
+    async with two_nodes() as (first, second, first_key, second_key):
+        assert second.disowned_by == frozenset()
+        first.set_members([first_key.member()])
+        with trio.fail_after(PATIENCE_S):
+            await until_true(lambda: second.disowned_by == {first_key.public})
+            first.set_members([first_key.member(), second_key.member()])
+            await until_true(lambda: second.disowned_by == frozenset())
+            await until_true(lambda: second.peers()[0].connected)
+
+
 async def test_a_port_in_use_is_said_at_once() -> None:
     """The error names the address; nothing stays open."""
     (one,) = keys(1)
