@@ -404,7 +404,7 @@ async def test_removed_members_are_disconnected_and_added_ones_dialled() -> None
 
 async def test_a_removed_member_still_reads_what_it_was_sent() -> None:
     """The proof that it has left is among it. Nothing of what it says is heard any more."""
-    async with two_nodes() as (first, second, first_key, second_key):
+    async with two_nodes() as (first, second, first_key, _):
         for number in range(200):
             first.broadcast(b"%d" % number * 1_000)
         first.set_members([first_key.member()])
