@@ -2,8 +2,8 @@
 
     python eval/train.py minilm inference/data/reader-minilm.safetensors
 
-``e5`` instead of ``minilm`` teaches the multilingual embedder with the Chinese groups; the result
-is not used (``docs/agreement.md``).
+``e5`` instead of ``minilm`` teaches the multilingual embedder with the Chinese groups.
+``--start ADAPTER`` goes on with an adapter that has learnt already.
 
 Each group of answers gives all pairs of its texts at once: those of one class mean the same, those
 of two classes contradict each other, and what is under ``other`` does neither. Three variants of
@@ -13,15 +13,14 @@ other evidence, and the last line of each epoch is about them.
 
 The lower layers of the embedder stay as they are, so that their output is computed once. The upper
 ones get a low-rank change (LoRA: Hu et al., ICLR 2022), trained together with the alignment network
-by cross-entropy over the three relations. It takes about half an hour of a core. The committed
-adapter learnt for four epochs without the variants, and for a fifth, at a lower rate, with them;
-this script does all at once. The result depends on the order of floating-point sums: a second run
+by cross-entropy over the three relations. An epoch takes about ten minutes of a core, and the
+adapter is written after each. The result depends on the order of floating-point sums: a second run
 gives other digits.
 """
 
+import argparse
 import math
 import random
-import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,7 +29,7 @@ from typing import Any
 import groups
 import torch
 import torch.nn.functional as F  # noqa: N812  # its usual name
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from inference.analysis import analyse
@@ -46,10 +45,9 @@ WEIGHTS = (1.0, 0.8, 0.4)
 """Of the relations: there are fewer pairs that mean the same, and the third is easy."""
 
 RANK = 16
-EPOCHS = 4
 GROUPS_A_STEP = 6
 PAIRS_A_GROUP = 36
-RATE = 1.2e-3
+UNITS_AT_ONCE = 32
 TOKENS_MAX = 200
 """Of an answer; what is longer is cut in training."""
 
@@ -127,6 +125,19 @@ class Trainer:
         self.hidden: list[tuple[Tensor, Tensor]] = []
         """Of each unit: what the frozen layers give, and which tokens are the text's own."""
 
+    def resume(self, path: Path) -> None:
+        """Goes on with what `save` wrote."""
+        tensors = {key: value.float() for key, value in load_file(path).items()}
+        self.alignment.load_state_dict(
+            {
+                key.removeprefix("alignment."): value
+                for key, value in tensors.items()
+                if key.startswith("alignment.")
+            }
+        )
+        for name, change in self.changes.items():
+            change.a.data, change.b.data = tensors[f"{name}.a"], tensors[f"{name}.b"]
+
     def prepare(self, found: list[Group]) -> None:
         """Runs the frozen layers over all texts, cut as ``inference.reader`` cuts them."""
         rows: dict[tuple[str, str], int] = {}
@@ -140,22 +151,35 @@ class Trainer:
                 else:
                     units = [(self.prompt, part.text) for part in analysis.sentences]
                 group.units.append([rows.setdefault(unit, len(rows)) for unit in units])
-        for before, text in rows:
-            encoded = self.tokenizer(
-                before + text,
-                return_offsets_mapping=True,
-                truncation=True,
-                max_length=256,
-                return_tensors="pt",
-            )
-            offsets = encoded["offset_mapping"][0]
+        units_by_length = sorted(rows, key=lambda unit: len(unit[0]) + len(unit[1]))
+        found_hidden: dict[tuple[str, str], tuple[Tensor, Tensor]] = {}
+        for first in range(0, len(units_by_length), UNITS_AT_ONCE):
+            batch = units_by_length[first : first + UNITS_AT_ONCE]
+            found_hidden |= zip(batch, self._below(batch), strict=True)
+        self.hidden = [found_hidden[unit] for unit in rows]
+
+    def _below(self, units: list[tuple[str, str]]) -> list[tuple[Tensor, Tensor]]:
+        """What the frozen layers give for a batch, and which tokens are the texts' own."""
+        encoded = self.tokenizer(
+            [before + text for before, text in units],
+            return_offsets_mapping=True,
+            truncation=True,
+            max_length=256,
+            padding=True,
+            return_tensors="pt",
+        )
+        ids, mask = encoded["input_ids"], encoded["attention_mask"]
+        with torch.inference_mode():
+            x = self.bert.embeddings(input_ids=ids, token_type_ids=torch.zeros_like(ids))
+            for layer in self.bert.encoder.layer[: self.frozen]:
+                x = _output(layer(x, (1.0 - mask[:, None, None, :]) * -1e9))
+        found = []
+        for row, (before, _) in enumerate(units):
+            length = int(mask[row].sum())
+            offsets = encoded["offset_mapping"][row, :length]
             own = (offsets[:, 1] > offsets[:, 0]) & (offsets[:, 1] > len(before))
-            with torch.inference_mode():
-                ids = encoded["input_ids"]
-                x = self.bert.embeddings(input_ids=ids, token_type_ids=torch.zeros_like(ids))
-                for layer in self.bert.encoder.layer[: self.frozen]:
-                    x = _output(layer(x))
-            self.hidden.append((x[0].half(), own))
+            found.append((x[row, :length].half().clone(), own))
+        return found
 
     def _tokens(self, units: list[int]) -> dict[int, Tensor]:
         """The vectors of the texts' own tokens after all layers, in batches of like length."""
@@ -203,22 +227,22 @@ class Trainer:
             labels.append(relation)
         return torch.cat(logits), torch.cat(labels)
 
-    def train(self, found: list[Group]) -> None:
-        """All epochs, with a line of progress now and then."""
+    def train(self, found: list[Group], epochs: int, rate: float, out: Path) -> None:
+        """All epochs, with a line of progress now and then; saved after each."""
         taught = [group for group in found if not group.held_out]
         held_out = [group for group in found if group.held_out]
         changes = [p for change in self.changes.values() for p in (change.a, change.b)]
         network = list(self.alignment.parameters())
         optimiser = torch.optim.AdamW(
             [{"params": changes, "weight_decay": 0.0}, {"params": network, "weight_decay": 0.02}],
-            lr=RATE,
+            lr=rate,
         )
-        steps = EPOCHS * math.ceil(len(taught) / GROUPS_A_STEP)
+        steps = epochs * math.ceil(len(taught) / GROUPS_A_STEP)
         schedule = torch.optim.lr_scheduler.OneCycleLR(
-            optimiser, RATE, total_steps=steps + 1, pct_start=0.08
+            optimiser, rate, total_steps=steps + 1, pct_start=0.08
         )
         began_s, step = time.monotonic(), 0
-        for epoch in range(EPOCHS):
+        for epoch in range(epochs):
             random.shuffle(taught)
             for first in range(0, len(taught), GROUPS_A_STEP):
                 logits, labels = self.logits(taught[first : first + GROUPS_A_STEP])
@@ -233,14 +257,25 @@ class Trainer:
                 step += 1
                 if step % 20 == 0:
                     passed_s = time.monotonic() - began_s
-                    print(f"step {step} of {steps}, {passed_s:.0f} s, loss {loss.item():.3f}")
-            print(f"epoch {epoch + 1}: {self.separation(held_out):.3f} of held-out pairs in order")
+                    _say(f"step {step} of {steps}, {passed_s:.0f} s, loss {loss.item():.3f}")
+            self.save(out)
+            asked, scenes = (
+                self.separation([group for group in held_out if bool(group.question) == kind])
+                for kind in (True, False)
+            )
+            _say(
+                f"epoch {epoch + 1}: in order {asked:.3f} of held-out pairs, {scenes:.3f} of scenes"
+            )
 
     def separation(self, found: list[Group]) -> float:
         """How often a pair that means the same is held more alike than one that contradicts."""
         self.alignment.eval()
         with torch.inference_mode():
-            logits, labels = self.logits(found)
+            parts = [
+                self.logits(found[first : first + GROUPS_A_STEP])
+                for first in range(0, len(found), GROUPS_A_STEP)
+            ]
+        logits, labels = (torch.cat(part) for part in zip(*parts, strict=True))
         self.alignment.train()
         chance = logits.log_softmax(dim=-1)[:, SAME]
         same, opposed = chance[labels == SAME], chance[labels == CONTRADICTION]
@@ -254,6 +289,10 @@ class Trainer:
         save_file({key: value.half().contiguous() for key, value in tensors.items()}, path)
 
 
+def _say(line: str) -> None:
+    print(line, flush=True)
+
+
 def _output(found: Any) -> Tensor:
     tensor: Tensor = found[0] if isinstance(found, tuple) else found
     return tensor
@@ -261,15 +300,25 @@ def _output(found: Any) -> Tensor:
 
 def main() -> None:
     kinds = {"minilm": (DEFAULT_EMBEDDER, 2), "e5": (MULTILINGUAL_EMBEDDER, 6)}
-    if len(sys.argv) != 3 or sys.argv[1] not in kinds:
-        sys.exit("usage: python eval/train.py minilm|e5 ADAPTER.safetensors")
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("kind", choices=kinds)
+    parser.add_argument("out", type=Path, metavar="ADAPTER")
+    parser.add_argument("--start", type=Path, metavar="ADAPTER")
+    parser.add_argument("--epochs", type=int, default=6)
+    parser.add_argument("--rate", type=float, default=1.2e-3)
+    parser.add_argument("--threads", type=int)
+    options = parser.parse_args()
+    if options.threads:
+        torch.set_num_threads(options.threads)
     random.seed(0)
     torch.manual_seed(0)
-    trainer = Trainer(*kinds[sys.argv[1]])
-    found = learnt(chinese=sys.argv[1] == "e5")
+    trainer = Trainer(*kinds[options.kind])
+    if options.start:
+        trainer.resume(options.start)
+    found = learnt(chinese=options.kind == "e5")
+    _say(f"{len(found)} groups")
     trainer.prepare(found)
-    trainer.train(found)
-    trainer.save(Path(sys.argv[2]))
+    trainer.train(found, options.epochs, options.rate, options.out)
 
 
 if __name__ == "__main__":

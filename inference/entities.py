@@ -70,6 +70,7 @@ _NOT_NAMES = frozenset(
         "january february march april may june july august september october november december "
         "monday tuesday wednesday thursday friday saturday sunday yes no true false celsius "
         "et est edt pst pdt utc gmt cet qu "
+        "usd eur gbp chf jpy cny twd ntd hkd krw inr "
         "fahrenheit i ok mr mrs dr bc ad bce ce am pm however therefore because although"
     )
 )
@@ -80,6 +81,7 @@ _HAN_RUN = re.compile(f"[{HAN}]+")
 _ASKS_FOR_THING = re.compile("什麼|什么|甚麼|何種|何种")
 _HAN_NAME_MAX = 8
 _HAN_THING_MAX = 4
+_HAN_PLACES = frozenset("前後后先上下左右內内外")
 
 
 def names(question: str, answer: str) -> frozenset[str]:
@@ -210,6 +212,14 @@ def _han_mismatch(question: str, a: str, b: str) -> tuple[str, str] | None:
     core_a, core_b = (_han_core(question, text) for text in (a, b))
     if not core_a or not core_b or max(len(core_a), len(core_b)) > longest:
         return None
+    asked = set(normalise(question))
+    if all(
+        core not in "".join(c for c in normalise(text) if c not in asked)
+        for core, text in ((core_a, a), (core_b, b))
+    ):
+        return None  # gathered from several places: no name
+    if _HAN_PLACES.issuperset(core_a + core_b):
+        return None  # "A 在 B 之前" is what "B 在 A 之後" says
     # 淡水河 and 濁水溪 have a character in common, 莎士比亞 and 威廉·莎士比亞 a pair of them.
     if core_a in core_b or core_b in core_a or _pairs(core_a) & _pairs(core_b):
         return None

@@ -5,25 +5,20 @@ permille or a small count scaled to permille, does not depend on the order of th
 is equal on every node.
 """
 
-import re
 from dataclasses import dataclass, fields
 from functools import lru_cache
 from itertools import pairwise
 
 from inference.analysis import Analysis, Part
+from inference.asked import asks_for_number
 from inference.entities import capitalised_names
-from inference.lexicon import fold_han, lemmas, nearby, opposites
+from inference.lexicon import lemmas, nearby, opposites
 from inference.overlap import PERMILLE, aligned, coverage
 from inference.quantity import Quantity, comparable, same_amount
 from inference.replaced import replacement
 from inference.stance import side_taken
 
 _COUNT_MAX = 3
-_ASKS_FOR_NUMBER = re.compile(
-    r"\b(?:how (?:many|much|long|far|old|tall|high|heavy|fast|often|large|big)|when|what time|"
-    r"which (?:year|day|date|month)|what (?:year|day|date|percentage|share|number|is the (?:price|"
-    r"score|number|date|temperature|speed|maximum|minimum)))\b|多少|几|多久|多长|多大|多远|何时|什么时候|哪一年|哪天"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +113,7 @@ def gather(question: Analysis, a: Analysis, b: Analysis) -> Evidence:
 
 
 def _misses_what_was_asked(question: Part, x: Part, y: Part) -> bool:
-    if not _ASKS_FOR_NUMBER.search(fold_han(question.plain)):
+    if not asks_for_number(question):
         return False
     return bool(x.quantities or x.moments) != bool(y.quantities or y.moments)
 

@@ -53,6 +53,7 @@ HAN_DIGITS = {digit: number for number, digit in enumerate("零一二三四五�
     "两": 2,
 }
 _HAN_SMALL_SCALES = {"十": 10, "百": 100, "千": 1000}
+_HAN_NEXT_SCALE = {"百": "十", "千": "百", "萬": "千", "万": "千", "億": "千萬", "亿": "千萬"}
 _HAN_LARGE_SCALES = {"萬": 10**4, "万": 10**4, "億": 10**8, "亿": 10**8, "兆": 10**12}
 
 
@@ -83,6 +84,8 @@ def han_value(digits: str) -> int:
     if all(digit in HAN_DIGITS for digit in digits):  # 二〇二六: digit by digit
         return int("".join(str(HAN_DIGITS[digit]) for digit in digits))
     total = section = digit = 0
+    if len(digits) > 2 and digits[-1] in HAN_DIGITS and digits[-1] not in "零〇":
+        digits += _HAN_NEXT_SCALE.get(digits[-2], "")  # 三萬六 are 36,000
     for character in digits:
         if character in HAN_DIGITS:
             digit = HAN_DIGITS[character]

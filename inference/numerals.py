@@ -26,7 +26,9 @@ from inference.units import (
     MONTH_OF_YEAR,
     MONTHS,
     PERCENT,
+    PERIODS,
     PLAIN,
+    PREFIXES,
     SCORE,
     SHARE,
     UNITS,
@@ -46,13 +48,20 @@ def _either(names: "dict[str, int] | dict[str, Unit]") -> str:
 
 _UNIT = (
     rf"(?:\s*-?\s*(?:degrees?\s+|(?:business|working|trading|calendar)\s+|"
-    rf"[個个]?工作|個|个)??(?P<unit>{_either(UNITS)}|percentage[\s-]points?|basis[\s-]points?|"
+    rf"[個个]?工作|個|个|[多餘余])??(?P<unit>{_either(UNITS)}|percentage[\s-]points?|basis[\s-]points?|"
     r"per cent))?"
 )
 # 兩成 is 20 percent; 成 begins and ends many other words.
 _TENTHS = "成(?![长長為为功立本員员熟交果就份品名])"
+_PREFIX = "|".join(re.escape(name) for name in sorted(PREFIXES, key=lambda n: (-len(n), n)))
+_PERIOD = "|".join(sorted(PERIODS, key=lambda name: (-len(name), name)))
+_RATE_AFTER = re.compile(
+    rf"\s*(?:/\s*|per\s+|(?:an?|each|every)\s+(?=[a-z]+\b(?!\s+(?:ago|earlier|later|before|after|old|or)\b)))"
+    rf"(?P<period>{_PERIOD})(?![a-z0-9])|\s*每[個个]?(?P<han>{_PERIOD})"
+)
+_RATE_BEFORE = re.compile(rf"每[個个]?(?P<period>{_PERIOD})[一-鿿]{{0,2}}\s*$")
 _DIGITS = re.compile(
-    r"(?P<prefix>nt\$|us\$|[$€£¥]|攝氏|摄氏)?\s*"
+    rf"(?P<prefix>(?<![a-z])(?:{_PREFIX}))?\s*"
     r"(?<![a-z0-9])(?<![0-9][.,])(?P<sign>[-−]|(?<!\d )(?:minus|negative)\s+|零下\s*|[負负])?"
     r"(?P<number>\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?)"
     rf"(?P<ordinal>st|nd|rd|th)?(?:\s*(?P<scale>{_either(SCALES)}))?"
@@ -67,7 +76,8 @@ _WRITTEN = re.compile(
 )
 _HAN_NUMERAL = "零〇一二三四五六七八九兩两十百千萬万億亿兆"
 _HAN_NUMBER = re.compile(
-    rf"(?P<celsius>[攝摄]氏)?(?P<below>零下|[負负])?(?P<percent>百分之)?(?P<digits>[{_HAN_NUMERAL}]+)"
+    rf"(?P<celsius>[攝摄]氏)?(?P<below>零下|[負负])?(?P<percent>百分之)?(?P<digits>[{_HAN_NUMERAL}]+"
+    r"(?:[多餘余][萬万億亿])?)"
     rf"(?:[點点](?P<fraction>[零〇一二三四五六七八九]+))?"
     rf"(?:(?P<tenths>{_TENTHS})(?P<half>[一二三四五六七八九半])?|{_UNIT})"
 )
@@ -94,6 +104,8 @@ _COUNTS = "|".join(word for word, number in SMALL.items() if 1 <= number <= 12)
 _FRACTION = re.compile(
     rf"\b(?P<count>{_COUNTS}|an?|\d{{1,2}})[\s-]+(?P<part>thirds?|fourths?|fifths?|sixths?|eighths?|tenths?|"
     r"quarters?(?![\s-]*(?:past|to|point|percentage|of a p|of the year|hour)))\b|"
+    rf"\b(?P<few>{_COUNTS}|\d{{1,3}}) (?:in|out of)(?: every)? "
+    rf"(?P<many>{_COUNTS}|\d{{1,3}})\b(?![.,:/%-]?\d)|"
     r"(?P<han>(?P<below>[二三四五六七八九十兩两百]+)分之(?P<above>[一二三四五六七八九十]+))"
 )
 _HAN_HALVED = {"鐘頭": "小時", "钟头": "小時", "月": "個月", "礼拜": "禮拜"}
@@ -127,6 +139,7 @@ _SCORE = re.compile(
 _REPUBLIC = re.compile(rf"民[國国]\s*(?P<year>\d{{1,3}}|[{_HAN_NUMERAL}]{{1,4}})\s*年")
 _REPUBLIC_FROM = 1911
 """The year before the first of the Republic of China's calendar, which Taiwan uses."""
+_HAN_MINUTES = re.compile(r"\s*分(?![之數数鐘钟])")
 _WHOLE_SET = re.compile(r"\bof\s+the\s*$")
 _JOINT = re.compile(r"\s*(?:,|and|又|零)?\s*")
 _HEDGE = re.compile(
@@ -135,6 +148,7 @@ _HEDGE = re.compile(
     r"約|约|大約|大约|將近|将近|近|超過|超过|左右)\s*$"
 )
 _RANGE = re.compile(r"\s*(?:-|–|—|~|～|to|and|or|至|到|或|和)\s*")
+_HAN_HEDGE = re.compile("[多餘余]")
 _HEDGE_AFTER = re.compile(r"\s*(?:左右|上下|or so\b|approximately)")
 
 
@@ -155,7 +169,21 @@ def quantities(text: str) -> list[Quantity]:
         *_from_months(plain),
     ]
     ordered = sorted(found, key=lambda quantity: (quantity.start, quantity.end))
-    return _joined_times(plain, _with_units_of_ranges(plain, ordered))
+    return _joined_times(plain, _with_minutes(plain, _with_units_of_ranges(plain, ordered)))
+
+
+def _with_minutes(plain: str, found: list[Quantity]) -> list[Quantity]:
+    """8 分 20 秒, 一小時二十分: 分 counts minutes beside hours or seconds only."""
+    ordered = list(found)
+    for at, quantity in enumerate(ordered):
+        if quantity.unit is not PLAIN or not _HAN_MINUTES.match(plain, quantity.end):
+            continue
+        hours = at > 0 and ordered[at - 1].unit is UNITS["hours"]
+        seconds = at + 1 < len(ordered) and ordered[at + 1].unit is UNITS["seconds"]
+        if hours or seconds:
+            end = plain.index("分", quantity.end) + 1
+            ordered[at] = replace(quantity, unit=UNITS["minutes"], end=end)
+    return ordered
 
 
 def _joined_times(plain: str, found: list[Quantity]) -> list[Quantity]:
@@ -207,6 +235,11 @@ def _from_fractions(plain: str) -> Iterator[Quantity]:
             low, high = han_value(match["below"]), han_value(match["above"])
             if match["below"] == "百" or not low:
                 continue  # a percentage
+            value = Fraction(high, low)
+        elif match["few"]:
+            low, high = _points(match["many"]), _points(match["few"])
+            if high >= low:
+                continue
             value = Fraction(high, low)
         else:
             word = match["count"]
@@ -272,10 +305,29 @@ def _quantity(
 ) -> Quantity:
     if unit is CENT:
         value, unit = value * CENT.factor, UNITS["$"]
-    hedged = _HEDGE.search(plain, 0, match.start()) or _HEDGE_AFTER.match(plain, match.end())
-    return Quantity(
-        value, unit, decimals, hedged is not None, match[0].strip(), match.start(), match.end()
+    hedged = (
+        _HEDGE.search(plain, 0, match.start())
+        or _HEDGE_AFTER.match(plain, match.end())
+        or _HAN_HEDGE.search(match[0])
     )
+    return Quantity(
+        value,
+        unit,
+        decimals,
+        hedged is not None,
+        match[0].strip(),
+        match.start(),
+        match.end(),
+        _period(plain, match) if unit.dimension else None,
+    )
+
+
+def _period(plain: str, match: re.Match[str]) -> Fraction | None:
+    """Seconds over which the number is counted: "5 km a day", "每秒 42 米"."""
+    if after := _RATE_AFTER.match(plain, match.end()):
+        return PERIODS[after["period"] or after["han"]]
+    before = _RATE_BEFORE.search(plain, max(0, match.start() - 8), match.start())
+    return PERIODS[before["period"]] if before else None
 
 
 def _unit(match: re.Match[str]) -> Unit:
@@ -300,7 +352,7 @@ def _from_digits(plain: str) -> Iterator[Quantity]:
             value = -value
         unit = _unit(match)
         if match["prefix"]:
-            unit = UNITS.get(match["prefix"], CELSIUS)
+            unit = PREFIXES[match["prefix"]]
         elif match["tenths"]:
             value, unit = 10 * value, PERCENT
         elif _is_calendar_year(match, value):
@@ -311,6 +363,8 @@ def _from_digits(plain: str) -> Iterator[Quantity]:
 def _from_english(plain: str) -> Iterator[Quantity]:
     for match in _WRITTEN.finditer(plain):
         parts = re.split(r"[\s-]+", match["words"])
+        # "Half a dozen" are six.
+        half = parts == ["dozen"] and re.search(r"\bhalf a\s+$", plain[: match.start()])
         # A lone "one" is a pronoun as often as a number, unless it counts a unit.
         if parts == ["one"] and match["unit"] is None:
             continue
@@ -319,7 +373,7 @@ def _from_english(plain: str) -> Iterator[Quantity]:
         # "5 million" and "$3 billion" were read with their digits.
         if parts[0] in SCALES and re.search(r"\d\s*$", plain[: match.start()]):
             continue
-        value = Fraction(english_value(parts))
+        value = Fraction(english_value(parts)) / (2 if half else 1)
         yield _quantity(plain, match, -value if match["sign"] else value, _unit(match))
 
 
@@ -342,7 +396,7 @@ def _from_han(plain: str) -> Iterator[Quantity]:
         article = digits == "一" and unit == PLAIN
         if article or (len(digits) == 1 and not (counted or _stands_alone(plain, match))):
             continue
-        value = Fraction(han_value(digits))
+        value = Fraction(han_value(re.sub("[多餘余]", "", digits)))
         fraction = match["fraction"] or ""
         if fraction:
             tail = int("".join(str(HAN_DIGITS[digit]) for digit in fraction))

@@ -7,6 +7,7 @@ from functools import cached_property, lru_cache
 from typing import NamedTuple
 
 from inference.antonyms import Axis, Pole, PoleWord, english_poles, han_poles, join_phrases
+from inference.double_negation import affirmed
 from inference.lexicon import fold_han
 from inference.openings import HAN_STANCE, STANCE
 from inference.wording import content_terms, has_han, listed, normalise
@@ -15,14 +16,16 @@ _WORDS = re.compile(r"[^\W_]+(?:['_.-][^\W_]+)*|[,;:.!?，；：。！？、]")
 _NEGATORS = frozenset(
     listed(
         "not no never neither nor cannot without hardly barely scarcely none nobody nothing "
-        "nowhere rather_than instead_of far_from no_longer no_one seldom rarely non"
+        "nowhere rather_than instead_of far_from no_longer no_one seldom rarely non "
+        "by_no_means in_no_way anything_but nowhere_near nothing_like"
     )
 )
 _LOCAL_NEGATORS = frozenset({"nor", "rather_than", "instead_of", "without", "seldom", "rarely"})
 _NOBODY = frozenset(listed("none nobody nothing nowhere no_one"))
 _PREPOSITIONS = frozenset(listed("for of in on at with from by about"))
 _NEGATOR_PHRASES = re.compile(
-    r"\b(?:rather than|instead of|far from|no longer|no one|not any ?more)\b"
+    r"\b(?:rather than|instead of|far from|no longer|no one|not any ?more|by no means|in no way|"
+    r"anything but|nowhere near|nothing like)\b"
 )
 # "not only A but B" asserts A; "no doubt" affirms; "no matter" is indifferent.
 _NOT_NEGATING = re.compile(
@@ -58,7 +61,12 @@ _HAN_ADVISES_NOT = re.compile(
     "(?:建议|推荐|最好|宜|应该)(?=.{0,4}?(?:观望|避免|暂缓|停止|等待|再等|等一等|出场|离场|远离|谨慎))|"
     "(?:观望|避免|暂缓|停止|等待|再等等|等一等|先等|谨慎|不动|按兵不动)(?:会|比较|较)?(?:为宜|为佳|为妙|为上|较好|较佳|较妥|比较好)"
 )
+# How well something sells is no advice to sell.
+_HAN_SELLS_WELL = re.compile("卖得|卖相|热卖|卖点|卖座|大卖")
 _HAN_REACH = 5
+_HAN_NONE = re.compile("没有(?:任何|哪一?|一)[个名户位人次家款件天条项]?")
+_HAN_NONE_REACH = 14
+"""The same behind a negated subject, as in 沒有哪一次跨行提款會被收手續費."""
 # What opens a clause that is not what the sentence states: a condition, or a cause or a time.
 _CONDITIONS = frozenset(listed("if when whenever once unless until till provided_that as_long_as"))
 _CIRCUMSTANCES = frozenset(
@@ -198,7 +206,7 @@ class _Found(NamedTuple):
 @lru_cache(maxsize=8_192)
 def read(text: str) -> Reading:
     """Read the polarity of an answer."""
-    plain = fold_han(normalise(text))
+    plain = affirmed(fold_han(normalise(text)))
     opening = STANCE.match(plain) or HAN_STANCE.match(plain)
     stance = 0
     if opening:
@@ -265,7 +273,7 @@ def _read_english(plain: str) -> _Found:
                 negators.add(position)
             open_negators.append(position)
         elif found := english_poles(word):
-            reaching = [at for at in open_negators if position - at <= _REACH]
+            reaching = [at for at in open_negators if position - at <= _reach(found)]
             if reaching:
                 consumed.add(reaching[-1])
                 open_negators.remove(reaching[-1])
@@ -281,7 +289,7 @@ def _read_english(plain: str) -> _Found:
 
 
 def _read_han(plain: str) -> _Found:
-    plain = _HAN_ADVISES_NOT.sub("不建议", plain)
+    plain = _HAN_ADVISES_NOT.sub("不建议", _HAN_SELLS_WELL.sub("〇〇", plain))
     negators = {match.span() for match in HAN_NEGATOR.finditer(plain)}
     consumed: set[tuple[int, int]] = set()
     poles: list[tuple[PoleWord, str, int]] = []
@@ -294,7 +302,7 @@ def _read_han(plain: str) -> _Found:
         consumed |= {
             span for span in negators if position <= span[0] < end and span != (position, end)
         }
-        before = sorted(_reaching(plain, negators - consumed, position))
+        before = sorted(_reaching(plain, negators - consumed, position)) if _reach(found) else []
         place = max((at for start, end, at in places if start <= position < end), default=STATED)
         if before:
             consumed.add(before[-1])
@@ -321,8 +329,15 @@ def _reaching(
 ) -> Iterator[tuple[int, int]]:
     for start, end in negators:
         between = plain[end:position]
-        if end <= position and len(between) <= _HAN_REACH and not _HAN_STOP.search(between):
+        reach = _HAN_NONE_REACH if _HAN_NONE.match(plain, start) else _HAN_REACH
+        if end <= position and len(between) <= reach and not _HAN_STOP.search(between):
             yield start, end
+
+
+def _reach(found: tuple[PoleWord, ...]) -> int:
+    """How far back a negator may stand that turns these words round. Those for parties are not
+    turned: "not sold to B" says nothing of who would be the buyer."""
+    return 0 if all(pole.axis.kind == "roles" for pole in found) else _REACH
 
 
 def _turned(found: PoleWord) -> PoleWord:

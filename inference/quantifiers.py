@@ -10,6 +10,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from inference.analysis import Part
+from inference.double_negation import affirmed
 from inference.lexicon import fold_han, lemmas
 from inference.wording import FUNCTION_WORDS, has_han, listed
 
@@ -77,7 +78,7 @@ class _Counted(NamedTuple):
 
 def quantifiers_differ(a: Part, b: Part) -> tuple[str, str] | None:
     """The quantifiers of a thing that both texts count, if they exclude each other."""
-    read_a, read_b = _read(a.plain), _read(b.plain)
+    read_a, read_b = (_read(affirmed(fold_han(part.plain))) for part in (a, b))
     if read_a is None or read_b is None:
         return None
     turned = (a.reading.negations - b.reading.negations) % 2 == 1

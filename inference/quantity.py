@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import lru_cache
 
-from inference.units import PLAIN, SHARE, Unit
+from inference.units import PERCENT, PLAIN, SHARE, Unit
 
 _APPROXIMATION = Fraction(2, 100)
 _MONTH_S = Fraction(30_436_875 * 86_400, 1_000_000)
@@ -30,6 +30,8 @@ class Quantity:
     surface: str
     start: int
     end: int
+    period: Fraction | None = None
+    """Seconds over which it is counted, in a rate such as "5 km per day"; None without one."""
     base: Fraction = field(init=False, compare=False, repr=False)
     """The value in the base unit of its dimension."""
     exact: tuple[int, int] = field(init=False, compare=False, repr=False)
@@ -50,8 +52,12 @@ class Quantity:
 @lru_cache(maxsize=65_536)
 def same_amount(a: Quantity, b: Quantity) -> bool:
     """Whether two quantities say the same: converted, rounded or hedged as they are written."""
+    if _other_rate(a, b):
+        return False
     if a.unit is b.unit and a.exact == b.exact:
         return True
+    if _is_share(a) and _is_share(b) and PERCENT in (a.unit, b.unit):
+        return _share(a) == _share(b)
     if not comparable(a, b) or (
         a.unit.dimension == b.unit.dimension == "money" and a.unit is not b.unit
     ):
@@ -61,6 +67,8 @@ def same_amount(a: Quantity, b: Quantity) -> bool:
         return abs(x - y) <= _CALENDAR_APPROXIMATION * max(abs(x), abs(y))
     based = PLAIN is not a.unit is not b.unit is not PLAIN
     if (a.exact_base == b.exact_base) if based else (a.exact == b.exact):
+        return True
+    if based and (_rounds_to(a, b) or _rounds_to(b, a)):
         return True
     decimals = min(a.decimals, b.decimals)
     if not (decimals and a.unit is b.unit) and not (a.approximate or b.approximate):
@@ -77,16 +85,47 @@ def comparable(a: Quantity, b: Quantity) -> bool:
     if a.unit is b.unit:
         return True
     if a.unit is SHARE or b.unit is SHARE:
-        return False  # "two thirds" does not measure what "451" measures
+        return PERCENT in (a.unit, b.unit)  # "two thirds" does not measure what "451" measures
     if a.unit is PLAIN or b.unit is PLAIN:
         return not (a.is_year or b.is_year)
     dimensions = {a.unit.dimension, b.unit.dimension}
     return len(dimensions) == 1 or dimensions == {"time", "calendar time"}
 
 
+def _other_rate(a: Quantity, b: Quantity) -> bool:
+    """Whether both are rates and differ as such. What one leaves out, the other may add."""
+    if a.period is None or b.period is None or a.period == b.period:
+        return False
+    if a.unit.dimension != b.unit.dimension:
+        return False
+    x, y = a.base / a.period, b.base / b.period
+    return abs(x - y) > _CALENDAR_APPROXIMATION * max(abs(x), abs(y))
+
+
+def _is_share(quantity: Quantity) -> bool:
+    """Whether it may be a share of a whole: 8 %, 0.08, two thirds."""
+    return quantity.unit in (PERCENT, SHARE) or (
+        quantity.unit is PLAIN and quantity.decimals > 0 and 0 < quantity.value < 1
+    )
+
+
+def _share(quantity: Quantity) -> Fraction:
+    return quantity.value / 100 if quantity.unit is PERCENT else quantity.value
+
+
 def _seconds(quantity: Quantity) -> Fraction:
     calendar = quantity.unit.dimension == "calendar time"
     return quantity.base * _MONTH_S if calendar else quantity.base
+
+
+def _rounds_to(given: Quantity, other: Quantity) -> bool:
+    """Whether the one is the other, converted and rounded as it is written: 165 °F are 74 °C."""
+    converted = (given.base - other.unit.offset) / other.unit.factor
+    return (
+        given.unit is not other.unit
+        and (abs(other.value) >= 10 or other.decimals > 0)
+        and _rounded(converted, other.decimals) == _rounded(other.value, other.decimals)
+    )
 
 
 def _rounded(value: Fraction, decimals: int) -> int:

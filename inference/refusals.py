@@ -4,6 +4,7 @@ import re
 from functools import lru_cache
 
 from inference.analysis import Analysis
+from inference.double_negation import affirmed
 from inference.lexicon import fold_han
 
 _REFUSES = re.compile(
@@ -60,7 +61,7 @@ _CALLS_FALSE = re.compile(
 @lru_cache(maxsize=4_096)
 def disowned(answer: Analysis, *, asked_yes_or_no: bool) -> str:
     """What an answer says to take back what it states, such as "the opposite is true"."""
-    plain = fold_han(answer.whole.plain)
+    plain = affirmed(fold_han(answer.whole.plain))
     found = _DISOWNS.search(plain) or (None if asked_yes_or_no else _CALLS_FALSE.search(plain))
     return found[0] if found else ""
 

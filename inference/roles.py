@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from inference.analysis import Part
 from inference.lexicon import fold_han, lemmas
-from inference.wording import listed
+from inference.wording import FUNCTION_WORDS, listed
 
 # Families of acts: verbs whose subject acts | verbs whose subject undergoes it.
 _FAMILIES = (
@@ -42,6 +42,7 @@ _ABOVE = {"parent": 6, "owner": 6, "teacher": 4, "mentor": 4, "tutor": 4, "fathe
 _BELOW = {"subsidiary": 6, "student": 4, "pupil": 4, "disciple": 4, "son": 7, "daughter": 7,
           "child": 7, "employee": 8, "work": 9, "creation": 9, "successor": 10, "result": 3,
           "consequence": 3}  # fmt: skip
+_NO_PARTIES = frozenset(listed("yes no all a i qu btc eth usd eur"))
 _BE = frozenset(listed("is was were been are be being got"))
 _HAN_ACTS = (
     ("收购 并购 买下 买走 吞并 接管 合并", ""),
@@ -64,6 +65,10 @@ _HAN_ABOVE = {"老师": 4, "师父": 4, "父亲": 7, "爸爸": 7, "母亲": 7, "
 _HAN_BELOW = {"学生": 4, "徒弟": 4, "儿子": 7, "女儿": 7, "子公司": 6, "员工": 8,
               "下属": 8, "部下": 8,
               "作品": 9, "后继者": 10, "结果": 3}  # fmt: skip
+
+
+_HAN_PARTY = "(?:(?![是由被把将在对])[㐀-鿿])"
+"""A character of a party's name; these end it."""
 
 
 class _Doer(NamedTuple):
@@ -114,27 +119,11 @@ def _parties(part: Part) -> tuple[_Doer, ...]:
 
 def _english(text: str, ordered: tuple[str, ...]) -> Iterator[_Doer]:
     capitals = {
-        word.lower().removesuffix("'s")
-        for word in re.findall(r"\b[A-Z][\w'&.-]*\w|\b[A-Z]\b", text.replace("’", "'"))
-    } - {
-        "the",
-        "it",
-        "in",
-        "yes",
-        "no",
-        "a",
-        "an",
-        "they",
-        "this",
-        "that",
-        "there",
-        "i",
-        "qu",
-        "btc",
-        "eth",
-        "usd",
-        "eur",
+        name.lower().removesuffix("'s")
+        for name in re.findall(r"\b[A-Z][\w'&.-]*\w|\b[A-Z]\b", text.replace("’", "'"))
+        if (len(name) > 1 and name.isupper()) or name.lower() not in FUNCTION_WORDS
     }
+    capitals = {word for word in capitals if word not in _NO_PARTIES and not word.endswith("ly")}
     names = [at for at, word in enumerate(ordered) if word in capitals]
     for at, word in enumerate(ordered):
         family, sign = _act(ordered, at)
@@ -214,12 +203,12 @@ def _pair(family: int, doer: str, undergoer: str, sign: int) -> Iterator[_Doer]:
 
 
 def _head(text: str) -> str:
-    match = re.match(r"\s*([㐀-鿿]{2,8}|[a-z]+)", text)
+    match = re.match(rf"\s*({_HAN_PARTY}{{2,8}}|[a-z]+)", text)
     return match[1] if match else ""
 
 
 def _tail(text: str) -> str:
-    match = re.search(r"([㐀-鿿]{2,8}|[a-z]+)\s*$", text)
+    match = re.search(rf"({_HAN_PARTY}{{2,8}}|[a-z]+)\s*$", text)
     return match[1] if match else ""
 
 

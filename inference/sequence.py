@@ -13,8 +13,10 @@ from inference.wording import content_terms, normalise
 _THEN = re.compile(
     r"\b(?:and then|then|afterwards|after that|and only then|only then|followed by|"
     r"subsequently|next)\b|"
-    r"(?:然后|接着|随后|之后)(?:才能|才可以|再|才)?|再|才能|才可以"
+    r"(?:然后|接着|随后|之后)(?:才能|才可以|再|才)?|再|才能|才可以|才轮到"
 )
+_FIRST = re.compile(r"\bfirst\b|先(?!前|生|进|天|锋)")
+_CLAUSE_END = re.compile("[,，;；。]")
 _AFTER = re.compile(r"\b(?:only )?(?:after|once|as soon as|following)\b")
 _BEFORE = re.compile(r"\b(?:before|prior to|ahead of)\b")
 _HAN_BEFORE = re.compile("(?:之前|以前|前)(?=[，,]?[^，。]*[先要必请])")
@@ -68,7 +70,11 @@ def _order(text: str) -> tuple[frozenset[str], frozenset[str]] | None:
     if len(_THEN.findall(plain)) > 1:
         return None  # three acts or more
     if match := _THEN.search(plain):
-        return _parts(plain[: match.start()], plain[match.end() :])
+        first, second = plain[: match.start()], plain[match.end() :]
+        # "First A, then B, ...": what stands before "first" and behind B has no part in the order.
+        if opening := list(_FIRST.finditer(first)):
+            first, second = first[opening[-1].end() :], _CLAUSE_END.split(second.strip(" ,，"))[0]
+        return _parts(first, second)
     for marker, ours_first in ((_AFTER, False), (_BEFORE, True)):
         match = marker.search(plain)
         if match is None:

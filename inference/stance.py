@@ -5,6 +5,7 @@ from functools import lru_cache
 from itertools import pairwise
 
 from inference.analysis import Analysis, Part
+from inference.asked import is_plain
 from inference.lexicon import concepts, fold_han
 from inference.overlap import PERMILLE, coverage
 from inference.polarity import HAN_NEGATOR, HAN_NOT_NEGATING, is_negator
@@ -24,6 +25,10 @@ _HAN_MODAL = re.compile(
     r"^\W*(?:(?P<no>不(?:会|能|可|要|用|必|需|该|行|支持|允许|适合|值得|建议)|无法|无需|无须|毋须|用不着|"
     r"别(?!的|人|名)|切勿|绝不|(?:千万|绝对|万万)(?:别|不))|(?P<yes>会(?!议|员|计|场|长|谈|面)|能(?!源|力|量|见)|可以|要(?!是|求|点|素)|需要|必须|"
     r"应该|值得|适合|支持(?!者|度)|允许))(?!.*\?)"
+)
+# A clause that forbids, at the end of what was said for it: "…, 所以都別放進去".
+_HAN_FORBIDS = re.compile(
+    r"[,，;；](?:所以|因此|那就|最好|请|都|就|还是|千万|绝对){0,3}(?:别(?!的|人|名|说)|切勿|不要|请勿)[^,，;；]*$"
 )
 # A statement that has this much of a question restates it.
 _RESTATES_PERMILLE = 800
@@ -55,7 +60,7 @@ def side_taken(question: Analysis, answer: Analysis) -> int:
     judged = 0
     if _ASKS_FOR_ADVICE.search(fold_han(asked.plain)):
         judged = _judgement(first) * (_judgement(asked) or 1)
-    if side := _side_by_axis(asked, first, judged=judged):
+    if side := _side_by_axis(question, answer, judged=judged):
         return side
     if _denies_what_was_asked(asked, first):
         return -1
@@ -79,20 +84,26 @@ def _side_by_modal(asked: Part, first: Part) -> int:
         return 0
     opening = _HAN_MODAL.match(fold_han(first.plain))
     if not opening:
-        return 0
+        return -1 if _HAN_FORBIDS.search(fold_han(first.plain)) else 0
     return -1 if opening["no"] else 1
 
 
-def _side_by_axis(asked: Part, first: Part, *, judged: int) -> int:
-    """The side on an axis of the question; judging words outweigh the other axes."""
-    sides = asked.reading.sides
+def _side_by_axis(question: Analysis, answer: Analysis, *, judged: int) -> int:
+    """The side on an axis of the question; judging words outweigh the other axes.
+
+    An axis that does not judge decides only where a plain question meets a plain answer: "Will
+    prices rise?" – "They will fall." In longer texts it is as often met by chance.
+    """
+    sides = question.whole.reading.sides
+    first = answer.sentences[0]
+    plain = is_plain(question) and len(answer.sentences) == 1 and not judged
     for clause in first.clauses:
         reading = clause.reading
         own = reading.sides
         for axis in sorted(sides.keys() & own.keys(), key=lambda axis: (not axis.kind, axis)):
-            if axis.judges or not (axis.kind or judged):
+            if axis.judges or (plain and not axis.kind and clause is first.clauses[0]):
                 side = 1 if sides[axis][0] == own[axis][0] else -1
-                return -side if reading.denies_beside(asked.reading) else side
+                return -side if reading.denies_beside(question.whole.reading) else side
     return 0
 
 

@@ -37,6 +37,7 @@ GUARDS: tuple[Guard, ...] = (
     answers.opposite_of_asked,
     answers.different_names,
     answers.different_cores,
+    edits.exchanged_parts,
     edits.replaced_word,
     edits.edited_copy,
     edits.twins,

@@ -3,14 +3,17 @@
 from functools import lru_cache
 
 from inference.analysis import Analysis, Part
+from inference.asked import asks_for_number
 from inference.bounds import bounds_differ
 from inference.guards.objection import Objection
 from inference.moments import Moment, moments_differ
-from inference.overlap import aligned_apart
+from inference.overlap import aligned_apart, likeness_permille
 from inference.quantifiers import quantifiers_differ
 from inference.quantity import Quantity, comparable, same_amount
 from inference.units import PLAIN
 
+_ALIKE_PERMILLE = 450
+_BRIEF_WORDS = 3
 _YEARS = range(1000, 2200)
 
 
@@ -60,9 +63,26 @@ def different_numbers(question: Analysis, a: Analysis, b: Analysis) -> Objection
         only_y = [n for n in in_y if not any(same_amount(n, other) for other in seen_x)]
         for n in only_x:
             for other in only_y:
-                if comparable(n, other):
+                if comparable(n, other) and _of_one_thing(question, a, b, x, y, n, other):
                     return Objection("number", n.surface, other.surface)
     return None
+
+
+def _of_one_thing(
+    question: Analysis, a: Analysis, b: Analysis, x: Part, y: Part, n: Quantity, other: Quantity
+) -> bool:
+    """Whether two numbers that could measure one thing are likely to, as far as the groups of
+    answers in ``eval`` tell: in other words, without being asked for, mostly they do not."""
+    if PLAIN not in (n.unit, other.unit) or likeness_permille(x, y) >= _ALIKE_PERMILLE:
+        return True
+    asked = asks_for_number(question.whole)
+    brief = min(_length(a), _length(b)) < _BRIEF_WORDS
+    return asked or brief if n.unit is other.unit else asked and brief
+
+
+def _length(answer: Analysis) -> int:
+    """Content words, for which two pairs of Chinese characters count one."""
+    return len(answer.whole.words) + len(answer.whole.han_pairs) // 2
 
 
 def opposite_bounds(_question: Analysis, a: Analysis, b: Analysis) -> Objection | None:

@@ -4,17 +4,21 @@ import re
 from functools import lru_cache
 
 from inference.analysis import Analysis, Part
+from inference.asked import is_plain
 from inference.choices import choices_differ
 from inference.entities import name_mismatch
 from inference.guards.objection import Objection
 from inference.lexicon import Relation, concepts, relation
-from inference.overlap import covered
+from inference.overlap import covered, likeness_permille
 from inference.refusals import disowned, standing
 from inference.stance import asks_yes_or_no, side_taken
 
 _CORE_WORDS_MAX = 3
 # Long answers name many things besides what was asked for.
 _NAMED_WORDS_MAX = 60
+# A longer answer in other words may name the one to speak of the other.
+_CHOSEN_WORDS_MAX = 2
+_ALIKE_PERMILLE = 450
 _RIVALS = frozenset({Relation.ANTONYM, Relation.SIBLING, Relation.NEAR})
 _SUPERLATIVE = re.compile(r"\w(?:est)$|^(?:first|last|best|worst|most|least)$|^最")
 _ASKS_FOR_ONE = re.compile(
@@ -60,13 +64,18 @@ def yes_or_no(question: Analysis, a: Analysis, b: Analysis) -> Objection | None:
 
 def other_choice(question: Analysis, a: Analysis, b: Analysis) -> Objection | None:
     """The question offers two things, and the answers take different ones."""
+    if (
+        min(len(a.whole.words), len(b.whole.words)) > _CHOSEN_WORDS_MAX
+        and likeness_permille(a.whole, b.whole) < _ALIKE_PERMILLE
+    ):
+        return None  # "Superior is the shallower one" says that Baikal is deeper
     differ = choices_differ(question, a, b)
     return Objection("choice", differ[0], differ[1]) if differ else None
 
 
 def opposite_of_asked(question: Analysis, a: Analysis, b: Analysis) -> Objection | None:
     """One answer speaks of the other end than the question: the smallest for the largest."""
-    if asks_yes_or_no(question):
+    if asks_yes_or_no(question) or not is_plain(question):
         return None
     asked = question.whole.reading.sides
     for axis in sorted(asked):
@@ -85,6 +94,11 @@ def different_names(question: Analysis, a: Analysis, b: Analysis) -> Objection |
     """Each short answer names something that neither the other one nor the question names."""
     if max(len(a.whole.ordered), len(b.whole.ordered)) > _NAMED_WORDS_MAX:
         return None
+    asked = (
+        question.is_han or not question.whole.plain or _ASKS_FOR_ONE.search(question.whole.plain)
+    )
+    if not asked and likeness_permille(a.whole, b.whole) < _ALIKE_PERMILLE:
+        return None  # of a reason or a verdict, names are details
     if a.is_han and b.is_han and a.whole.quantities and b.whole.quantities:
         return None  # a measure was asked for
     mismatch = name_mismatch(question.whole.text, a.whole.text, b.whole.text)

@@ -6,6 +6,7 @@ from inference.overlap import aligned_apart
 from inference.replaced import edited_middles, replaced_phrase, replacement
 from inference.roles import roles_swapped
 from inference.sequence import order_differs, times_differ
+from inference.transposed import exchanged
 from inference.twins import twin_difference
 
 # Nearly the same sentence: a word in it was replaced.
@@ -30,6 +31,14 @@ def swapped_roles(_question: Analysis, a: Analysis, b: Analysis) -> Objection | 
     for x, y in aligned_apart(a, b):
         if swapped := roles_swapped(x, y):
             return Objection("roles", swapped[0], swapped[1])
+    return None
+
+
+def exchanged_parts(_question: Analysis, a: Analysis, b: Analysis) -> Objection | None:
+    """The same words, two of them in each other's place."""
+    for x, y in aligned_apart(a, b):
+        if found := exchanged(x, y):
+            return Objection("roles", *found)
     return None
 
 

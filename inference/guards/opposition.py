@@ -1,5 +1,6 @@
 """Guards on opposites and denials: poles of an axis, antonyms, the same clause denied."""
 
+import re
 from collections.abc import Iterator
 from functools import cache, lru_cache
 
@@ -7,7 +8,7 @@ from inference.analysis import Analysis, Part
 from inference.antonyms import Axis, english_poles, han_poles
 from inference.entities import capitalised_names, opening_names
 from inference.guards.objection import Objection
-from inference.lexicon import opposites
+from inference.lexicon import fold_han, opposites
 from inference.overlap import PERMILLE, aligned_apart, best_pairs, covered, overlap_permille
 from inference.polarity import CIRCUMSTANCE, CONDITION, STATED, Reading, Sides, denies_by_word
 from inference.wording import content_terms
@@ -16,6 +17,9 @@ from inference.wording import content_terms
 _SAME_CLAUSE_PERMILLE = 660
 # Two clauses are about one thing if they share this much besides the words for its direction.
 _SAME_THING_PERMILLE = 330
+# So many words may differ in sentences that are the same but for a condition.
+_EXCHANGED_MAX = 3
+_AGAINST = re.compile(r"\b(?:against|versus|relative to|compared (?:to|with))\b|[对兑]")
 # Nearly one sentence, but for an antonym.
 _ALIKE_PERMILLE = 600
 
@@ -29,8 +33,12 @@ def opposite_poles(_question: Analysis, a: Analysis, b: Analysis) -> Objection |
     for x, y in aligned_apart(a, b):
         if x.reading.axes.isdisjoint(y.reading.axes):
             continue
-        # "Falls when rates rise" is what "rises when rates fall" says.
-        if next(_opposed(x, y, CONDITION), None) or _advise_alike(x.reading, y.reading):
+        if under := next(_opposed(x, y, CONDITION), None):
+            # "Falls when rates rise" is what "rises when rates fall" says.
+            if _alike_but_for_words(x, y) and not next(_opposed(x, y, STATED), None):
+                return Objection("condition", *under)
+            continue
+        if _advise_alike(x.reading, y.reading):
             continue
         if _few_against_most(x.reading, y.reading):
             continue
@@ -51,7 +59,9 @@ def _opposed(x: Part, y: Part, place: int) -> Iterator[tuple[str, str]]:
         sides_x, sides_y = {**once_x, **sides_x}, {**once_y, **sides_y}
     for axis in sorted(sides_x.keys() & sides_y.keys()):
         (pole_x, word_x), (pole_y, word_y) = sides_x[axis], sides_y[axis]
-        if pole_x == pole_y or (axis.kind == "comparative" and _arguments_swapped(x, y)):
+        if pole_x == pole_y or (axis.kind in ("comparative", "roles") and _arguments_swapped(x, y)):
+            continue
+        if _told_from_other_sides(x, y):
             continue
         if axis.kind == "share" and x.reading.denies != y.reading.denies:
             continue
@@ -59,6 +69,19 @@ def _opposed(x: Part, y: Part, place: int) -> Iterator[tuple[str, str]]:
             continue
         if not _agrees_elsewhere(axis, sides_x, sides_y, word_x, word_y):
             yield word_x, word_y
+
+
+def _alike_but_for_words(x: Part, y: Part) -> bool:
+    """Whether two sentences have the same words but for a few."""
+    ours, theirs = set(x.tokens), set(y.tokens)
+    return max(len(ours - theirs), len(theirs - ours)) <= _EXCHANGED_MAX < len(ours & theirs)
+
+
+def _told_from_other_sides(x: Part, y: Part) -> bool:
+    """ "The euro fell against the dollar" and "the dollar rose against the euro"."""
+    if not all(_AGAINST.search(fold_han(part.plain)) for part in (x, y)):
+        return False
+    return _openings_swapped(x, y)
 
 
 def opposite_clauses(_question: Analysis, a: Analysis, b: Analysis) -> Objection | None:
@@ -73,7 +96,7 @@ def opposite_clauses(_question: Analysis, a: Analysis, b: Analysis) -> Objection
             continue
         if not _about_one_thing(x, y, _SAME_THING_PERMILLE):
             continue
-        if next(_opposed(x, y, CONDITION), None):
+        if next(_opposed(x, y, CONDITION), None) or _told_from_other_sides(x, y):
             continue
         if found := _opposed_sides(x, y):
             return found
@@ -228,3 +251,10 @@ def _arguments_swapped(a: Part, b: Part) -> bool:
     terms_a, terms_b = content_terms(a.text), content_terms(b.text)
     shared = [term for term in terms_a if term in terms_b]
     return len(shared) >= 2 and terms_b.index(shared[0]) > terms_b.index(shared[-1])
+
+
+def _openings_swapped(a: Part, b: Part) -> bool:
+    """Whether the first two content terms that both texts share changed order."""
+    terms_a, terms_b = content_terms(a.text), content_terms(b.text)
+    places = [terms_b.index(term) for term in terms_a if term in terms_b][:2]
+    return len(places) == 2 and places[0] > places[1]
