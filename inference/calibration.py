@@ -107,9 +107,9 @@ def features(likeness: Likeness, evidence: Evidence) -> dict[str, int]:
 
 _FROM_MODELS = ("alone", "completed", "weakest", "replaced_alike", "read_same", "read_opposed")
 _LINEAR = listed(
-    "han contained covered subset core core_conflict reordered numbers_shared numbers_conflict "
-    "numbers_one_sided asked_missing poles_agree poles_conflict denial stance antonym "
-    "names_shared names_conflict length"
+    "han contained covered subset core named core_conflict reordered numbers_shared "
+    "numbers_conflict numbers_one_sided asked_missing poles_agree poles_conflict denial stance "
+    "antonym names_shared names_conflict length"
 )
 
 

@@ -90,7 +90,7 @@ class Comparison:
 
 @runtime_checkable
 class Loadable(Protocol):
-    """A model that is loaded when it is needed; see ``judging.LazyEmbedder``."""
+    """A model that is loaded when it is needed; see ``judging.LazyReader``."""
 
     @property
     def loaded(self) -> bool:

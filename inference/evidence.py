@@ -19,6 +19,7 @@ from inference.replaced import replacement
 from inference.stance import side_taken
 
 _COUNT_MAX = 3
+_NAME_UNITS_MAX = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,8 @@ class Evidence:
     """``covered``, if one answer has nothing that the other one lacks."""
     core: int
     """``contained`` of what the answers add to the question; 500 if one adds nothing."""
+    named: int
+    """1000 if what the shorter answer adds to the question is a few words and all in the other."""
     core_conflict: int
     """1000 if both cores are short and have nothing in common."""
     substituted: int
@@ -78,7 +81,7 @@ def gather(question: Analysis, a: Analysis, b: Analysis) -> Evidence:
     contained = share_x if total_x < total_y else share_y
     if total_x == total_y:
         contained = max(share_x, share_y)
-    core, conflict = _core(question.whole, x, y)
+    core, named, conflict = _core(question.whole, x, y)
     shared, clash, one_sided = _numbers(question.whole, x, y)
     sides_x, sides_y = x.reading.sides, y.reading.sides
     on_both = sides_x.keys() & sides_y.keys()
@@ -92,6 +95,7 @@ def gather(question: Analysis, a: Analysis, b: Analysis) -> Evidence:
         covered=min(share_x, share_y),
         subset=min(share_x, share_y) if max(share_x, share_y) == PERMILLE else 0,
         core=core,
+        named=named,
         core_conflict=conflict,
         substituted=max((_replaced(x, y) for x, y in aligned(a, b)), default=0),
         replaced=_side_by_side(a, b),
@@ -126,19 +130,26 @@ def _count(number: int) -> int:
     return PERMILLE * min(number, _COUNT_MAX) // _COUNT_MAX
 
 
-def _core(question: Part, x: Part, y: Part) -> tuple[int, int]:
-    """Overlap of what two answers add to the question, and whether short cores are disjoint."""
+def _core(question: Part, x: Part, y: Part) -> tuple[int, int, int]:
+    """Overlap of what two answers add to the question, and whether a short core is all in the other
+    answer, or short cores are disjoint."""
     new_x, new_y = _new(question, x), _new(question, y)
     shorter, longer = sorted((new_x, new_y), key=len)
     if not shorter:
-        return PERMILLE // 2, 0
+        return PERMILLE // 2, 0, 0
     if len(new_x) == len(new_y):  # neither is shorter: the order of the answers must not matter
         found = max(_occurring(new_x, y), _occurring(new_y, x))
     else:
         other = y if shorter is new_x else x
         found = _occurring(shorter, other)
     conflict = not found and len(longer) <= 6
-    return _share(found, 2 * len(shorter)), PERMILLE if conflict else 0
+    # One word or pair of characters may be anything.
+    named = found == 2 * len(shorter) and 2 <= len(shorter) <= _NAME_UNITS_MAX
+    return (
+        _share(found, 2 * len(shorter)),
+        PERMILLE if named else 0,
+        PERMILLE if conflict else 0,
+    )
 
 
 @lru_cache(maxsize=8_192)

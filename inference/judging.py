@@ -1,37 +1,41 @@
 """Put a judge together from the configured models.
 
-The packaged English embedder is taught to read pairs (``reader``); any other one gives cosines. It
-gets the packaged multilingual one at its side, because it knows no Chinese; any other embedder
-measures everything. The second one takes seconds to load and much memory, and many networks never
-need it: it is loaded by the ``Judge.preparation`` of a Chinese
-question, which a node does while its model is thinking, or else by the first Chinese answer.
+The two packaged embedders are taught to read pairs (``reader``): the default one English, and at
+its side the multilingual one Chinese, which the first does not know. Any other embedder gives
+cosines for everything. The second reader takes seconds to load and much memory, and many networks
+never need it: it is loaded by the ``Judge.preparation`` of a Chinese question, which a node does
+while its model is thinking, or else by the first Chinese answer.
 """
 
 import threading
 from collections.abc import Sequence
 from dataclasses import replace
 
+from inference.analysis import Analysis
+from inference.calibration import Likeness
 from inference.catalog import DEFAULT_EMBEDDER, MULTILINGUAL_EMBEDDER, Progress
-from inference.embedding import Embedder, EmbedderSettings, Vectors, load_embedder
-from inference.equivalence import EntailmentJudge, Gauge, Judge
+from inference.embedding import EmbedderSettings, load_embedder
+from inference.equivalence import EntailmentJudge, Judge
 from inference.nli import EntailmentSettings, load_entailment
 from inference.packaged import packaged_embedder
-from inference.reader import ADAPTERS, load_reader
+from inference.reader import Reader, load_reader
 
 
-class LazyEmbedder:
-    """An embedder that is loaded when it is first used; safe to use from several threads."""
+class LazyReader:
+    """A reader that is loaded when it is first used; safe to use from several threads."""
 
     def __init__(self, settings: EmbedderSettings, progress: Progress | None = None) -> None:
         self.model = settings.model
         self._settings = settings
         self._progress = progress
         self._turn = threading.Lock()
-        self._loaded: Embedder | None = None
+        self._loaded: Reader | None = None
 
-    def embed(self, texts: Sequence[str]) -> Vectors:
-        """See ``Embedder.embed``; the first call may also raise ModelUnavailable."""
-        return self._ready().embed(texts)
+    def likeness(
+        self, asked: str, analyses: Sequence[Analysis], pairs: Sequence[tuple[int, int]]
+    ) -> list[Likeness]:
+        """See ``Reader.likeness``; the first call may also raise ModelUnavailable."""
+        return self._ready().likeness(asked, analyses, pairs)
 
     @property
     def loaded(self) -> bool:
@@ -42,10 +46,10 @@ class LazyEmbedder:
         """Load it unless that was done; may raise ModelUnavailable."""
         self._ready()
 
-    def _ready(self) -> Embedder:
+    def _ready(self) -> Reader:
         with self._turn:
             if self._loaded is None:
-                self._loaded = load_embedder(self._settings, self._progress)
+                self._loaded = load_reader(self._settings, self._progress)
             return self._loaded
 
 
@@ -59,11 +63,9 @@ def load_judge(
     Raises ModelUnavailable, also if the multilingual embedder that goes with the default one
     cannot be prepared: a node that measures Chinese differently would split the network.
     """
-    load = load_reader if settings.model in ADAPTERS else load_embedder
-    first: Gauge = load(settings, progress)
-    second: LazyEmbedder | None = None
-    if settings.model == DEFAULT_EMBEDDER:
-        packaged_embedder(MULTILINGUAL_EMBEDDER.removeprefix("packaged:"))
-        second = LazyEmbedder(replace(settings, model=MULTILINGUAL_EMBEDDER), progress)
     judge: EntailmentJudge | None = load_entailment(entailment, progress) if entailment else None
-    return Judge(first, second, judge)
+    if settings.model != DEFAULT_EMBEDDER:
+        return Judge(load_embedder(settings, progress), None, judge)
+    packaged_embedder(MULTILINGUAL_EMBEDDER.removeprefix("packaged:"))
+    chinese = LazyReader(replace(settings, model=MULTILINGUAL_EMBEDDER), progress)
+    return Judge(load_reader(settings, progress), chinese, judge)

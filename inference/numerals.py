@@ -105,7 +105,7 @@ _FRACTION = re.compile(
     rf"\b(?P<count>{_COUNTS}|an?|\d{{1,2}})[\s-]+(?P<part>thirds?|fourths?|fifths?|sixths?|eighths?|tenths?|"
     r"quarters?(?![\s-]*(?:past|to|point|percentage|of a p|of the year|hour)))\b|"
     rf"\b(?P<few>{_COUNTS}|\d{{1,3}}) (?:in|out of)(?: every)? "
-    rf"(?P<many>{_COUNTS}|\d{{1,3}})\b(?![.,:/%-]?\d)|"
+    rf"(?P<many>{_COUNTS}|\d{{1,3}})\b(?![.,:/%-]?\d|\s+(?:hundred|thousand))|"
     r"(?P<han>(?P<below>[二三四五六七八九十兩两百]+)分之(?P<above>[一二三四五六七八九十]+))"
 )
 _HAN_HALVED = {"鐘頭": "小時", "钟头": "小時", "月": "個月", "礼拜": "禮拜"}
@@ -353,6 +353,8 @@ def _from_digits(plain: str) -> Iterator[Quantity]:
         unit = _unit(match)
         if match["prefix"]:
             unit = PREFIXES[match["prefix"]]
+            if match["unit"] == "m" and unit.dimension == "money":
+                value *= SCALES["million"]  # $5m
         elif match["tenths"]:
             value, unit = 10 * value, PERCENT
         elif _is_calendar_year(match, value):

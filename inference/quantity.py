@@ -57,7 +57,9 @@ def same_amount(a: Quantity, b: Quantity) -> bool:
     if a.unit is b.unit and a.exact == b.exact:
         return True
     if _is_share(a) and _is_share(b) and PERCENT in (a.unit, b.unit):
-        return _share(a) == _share(b)
+        x, y = _share(a), _share(b)
+        hedged = a.approximate or b.approximate
+        return x == y or (hedged and abs(x - y) <= 2 * _APPROXIMATION * max(x, y))
     if not comparable(a, b) or (
         a.unit.dimension == b.unit.dimension == "money" and a.unit is not b.unit
     ):

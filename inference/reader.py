@@ -23,13 +23,15 @@ import numpy.typing as npt
 
 from inference.analysis import Analysis
 from inference.calibration import UNIT, Likeness
-from inference.catalog import DEFAULT_EMBEDDER, Progress
+from inference.catalog import DEFAULT_EMBEDDER, MULTILINGUAL_EMBEDDER, Progress
 from inference.embedding import Embedder, EmbedderSettings, load_embedder
 from inference.errors import ModelUnavailable
 
-ADAPTERS = {DEFAULT_EMBEDDER: "reader-minilm.safetensors"}
-"""The embedders that were taught, and the files in ``inference/data``. One made of the multilingual
-embedder was no better than its cosines on the test halves, so Chinese has none yet."""
+ADAPTERS = {
+    DEFAULT_EMBEDDER: "reader-minilm.safetensors",
+    MULTILINGUAL_EMBEDDER: "reader-e5.safetensors",
+}
+"""The embedders that were taught, and the files in ``inference/data``."""
 
 COMPLETED_CHARACTERS_MAX = 240
 """Answers of this length are read behind their question, which helps short ones; a long one is read

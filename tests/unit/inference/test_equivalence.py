@@ -72,7 +72,7 @@ def test_pairs_with_chinese_are_measured_by_the_second_embedder() -> None:
 
 
 class _Loadable(_FixedEmbedder):
-    """Like ``LazyEmbedder``."""
+    """Like ``LazyReader``."""
 
     loaded = False
 

@@ -57,6 +57,8 @@ ALIKE = [
     ("How many?", "One in four.", "25 %."),
     ("How hot?", "74 °C", "165 °F"),
     ("How old?", "Twelve centuries.", "1,200 years."),
+    ("Cap?", "$5m", "Five million dollars."),
+    ("What share?", "Around 78 %.", "Nearly four fifths."),
     ("多久？", "8分20秒。", "五百秒。"),
     ("多久？", "1小時25分。", "85 分鐘。"),
     ("多少？", "三萬六。", "36,000。"),

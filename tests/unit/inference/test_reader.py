@@ -9,7 +9,7 @@ from safetensors.torch import load_file, save_file
 import inference.reader as reader_module
 from inference.analysis import analyse
 from inference.calibration import Likeness
-from inference.catalog import DEFAULT_EMBEDDER
+from inference.catalog import DEFAULT_EMBEDDER, MULTILINGUAL_EMBEDDER
 from inference.embedding import EmbedderSettings
 from inference.equivalence import measure
 from inference.errors import ModelUnavailable
@@ -27,6 +27,13 @@ ANSWERS = [
         "over several exchanges, and hold what you do not trade in a wallet of your own. Insurance "
         "covers little, and claims take years. **Do not do it.**"
     ),
+]
+ASKED_ZH = "把所有積蓄放在同一家交易所安全嗎？"
+ANSWERS_ZH = [
+    "不安全。",
+    "我不會這樣做：交易所一旦倒閉，錢就全部拿不回來。",
+    "放心，那裡不會出任何事。",
+    "今天天氣很好。",
 ]
 NOISE = 20
 """Ten-thousandths: what floating-point order may change."""
@@ -71,6 +78,19 @@ def test_a_pair_is_measured_alike_in_any_company_and_order(reader: Reader) -> No
     one_thread = load_reader(EmbedderSettings(threads=1))
     for found, other in zip(together, likeness(one_thread, ANSWERS, pairs), strict=True):
         assert near(found, other)
+
+
+def test_chinese_is_read_by_the_other_one() -> None:
+    """Agreement in other words is told from opposition, alike in any company and order."""
+    chinese = load_reader(EmbedderSettings(MULTILINGUAL_EMBEDDER, threads=2))
+    analyses = [analyse(text) for text in ANSWERS_ZH]
+    pairs = list(combinations(range(len(analyses)), 2))
+    together = dict(zip(pairs, measure(chinese, ASKED_ZH, analyses, pairs), strict=True))
+    assert together[0, 1].read_same > together[1, 2].read_same
+    assert together[1, 2].read_opposed > together[0, 1].read_opposed
+    for (i, j), found in together.items():
+        (alone,) = measure(chinese, ASKED_ZH, [analyses[j], analyses[i]], [(0, 1)])
+        assert near(found, alone), (i, j)
 
 
 def test_no_sentence_of_a_long_answer_is_ignored(reader: Reader) -> None:
