@@ -14,7 +14,7 @@ OPPOSED = [
     # Two things in each other's place.
     ("roles", "Who?", "The cook thanked the baker at noon.", "The baker thanked the cook at noon."),
     ("roles", "哪個先？", "先洗米，接著才切菜，最後開火。", "先切菜，接著才洗米，最後開火。"),
-    ("negation", "為何？", "甲廠拖慢了乙廠，並非乙廠拖慢甲廠。", "乙廠拖慢了甲廠，並非甲廠拖慢乙廠。"),
+    ("negation", "為何？", "甲廠拖慢乙廠，並非乙廠拖慢甲廠。", "乙廠拖慢甲廠，並非甲廠拖慢乙廠。"),
     ("roles", "Which?", "The mill is older than the bridge.", "The bridge is older than the mill."),
     # The condition is another, what follows is the same.
     (
