@@ -97,7 +97,8 @@ def different_names(question: Analysis, a: Analysis, b: Analysis) -> Objection |
     asked = (
         question.is_han or not question.whole.plain or _ASKS_FOR_ONE.search(question.whole.plain)
     )
-    if not asked and likeness_permille(a.whole, b.whole) < _ALIKE_PERMILLE:
+    brief = max(len(a.whole.words), len(b.whole.words)) <= _CORE_WORDS_MAX
+    if not (asked or brief) and likeness_permille(a.whole, b.whole) < _ALIKE_PERMILLE:
         return None  # of a reason or a verdict, names are details
     if a.is_han and b.is_han and a.whole.quantities and b.whole.quantities:
         return None  # a measure was asked for
