@@ -12,6 +12,7 @@ from functools import cached_property, lru_cache
 from zlib import crc32
 
 from inference.antonyms import english_poles, han_poles
+from inference.double_negation import affirmed
 from inference.language import HAN
 from inference.lexicon import concepts, fold_han, lemmas, nearby, opposites
 from inference.moments import Moment, split_moments
@@ -79,6 +80,16 @@ class Part:
         """The pieces between commas and conjunctions that have content; itself if only one."""
         pieces = [piece for piece in _CLAUSE_END.split(self.text) if re.search(r"\w", piece)]
         return tuple(map(_part, pieces)) if len(pieces) > 1 else (self,)
+
+    @cached_property
+    def folded(self) -> str:
+        """``plain`` with simplified characters for traditional ones."""
+        return fold_han(self.plain)
+
+    @cached_property
+    def affirmed(self) -> str:
+        """``folded`` without negations that cancel each other."""
+        return affirmed(self.folded)
 
     @cached_property
     def tokens(self) -> tuple[str, ...]:
@@ -187,6 +198,11 @@ class Analysis:
     text: str
     whole: Part
     sentences: tuple[Part, ...]
+
+    @cached_property
+    def sentence_tokens(self) -> frozenset[tuple[str, ...]]:
+        """What each sentence consists of."""
+        return frozenset(sentence.tokens for sentence in self.sentences)
 
     @property
     def is_han(self) -> bool:

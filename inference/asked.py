@@ -3,7 +3,6 @@
 import re
 
 from inference.analysis import Analysis, Part
-from inference.lexicon import fold_han
 
 _PLAIN_CHARACTERS_MAX = 90
 _ASKS_FOR_NUMBER = re.compile(
@@ -16,7 +15,7 @@ _ASKS_FOR_NUMBER = re.compile(
 
 def asks_for_number(question: Part) -> bool:
     """Whether a number or a date answers the question."""
-    return _ASKS_FOR_NUMBER.search(fold_han(question.plain)) is not None
+    return _ASKS_FOR_NUMBER.search(question.folded) is not None
 
 
 def is_plain(question: Analysis) -> bool:

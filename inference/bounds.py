@@ -4,7 +4,6 @@ import re
 from functools import lru_cache
 
 from inference.analysis import Part
-from inference.lexicon import fold_han
 from inference.quantity import Quantity, same_amount
 
 _LOWER_BEFORE = re.compile(
@@ -47,7 +46,7 @@ def _bounded(part: Part) -> tuple[tuple[Quantity, int], ...]:
 
 def _bound(part: Part, number: Quantity) -> int:
     """1 for a lower bound, -1 for an upper one, 0 for neither."""
-    plain = fold_han(part.plain)
+    plain = part.folded
     before = plain[max(0, number.start - _WINDOW) : number.start]
     after = plain[number.end : number.end + _WINDOW]
     # "not less than" ends in "less than": the longer phrase decides.

@@ -1,9 +1,10 @@
 """Questions that offer a choice, "in water or in air?", and which one an answer takes; pure."""
 
 import re
+from functools import lru_cache
 
 from inference.analysis import Analysis, Part
-from inference.lexicon import concepts, fold_han
+from inference.lexicon import concepts
 from inference.wording import FUNCTION_WORDS
 
 _WORD = re.compile(r"[^\W_]+(?:['-][^\W_]+)*")
@@ -28,8 +29,9 @@ def choices_differ(question: Analysis, a: Analysis, b: Analysis) -> tuple[str, s
     return None
 
 
+@lru_cache(maxsize=1_024)
 def _offered(question: Part) -> tuple[str, str] | None:
-    plain = fold_han(question.plain)
+    plain = question.folded
     if match := _HAN_CHOICE.search(plain):
         first, second = (_HAN_GLUE.sub("", side) for side in match.groups())
         # 該買還是該賣: what both have in common is not the choice.
@@ -48,7 +50,7 @@ def _offered(question: Part) -> tuple[str, str] | None:
 
 def _taken(offered: tuple[str, str], answer: Part) -> str:
     """The one that the sentence takes; empty if neither, or both alike."""
-    plain = fold_han(answer.plain)
+    plain = answer.folded
     places = [_place(choice, answer, plain) for choice in offered]
     if places[0] < 0 and places[1] < 0:
         return ""

@@ -63,7 +63,7 @@ def best_pairs(
     masks = [(y.mask, y.mask_bits) for y in ys]
     table = [
         [
-            PERMILLE * (mask & other).bit_count() // (min(bits, other_bits) or 1)
+            PERMILLE * (mask & other).bit_count() // ((min(other_bits, bits)) or 1)
             for other, other_bits in masks
         ]
         for mask, bits in ((x.mask, x.mask_bits) for x in xs)

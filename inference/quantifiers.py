@@ -10,8 +10,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from inference.analysis import Part
-from inference.double_negation import affirmed
-from inference.lexicon import fold_han, lemmas
+from inference.lexicon import lemmas
 from inference.wording import FUNCTION_WORDS, has_han, listed
 
 NONE, FEW, SOME, MOST, ALL = range(5)
@@ -78,7 +77,7 @@ class _Counted(NamedTuple):
 
 def quantifiers_differ(a: Part, b: Part) -> tuple[str, str] | None:
     """The quantifiers of a thing that both texts count, if they exclude each other."""
-    read_a, read_b = (_read(affirmed(fold_han(part.plain))) for part in (a, b))
+    read_a, read_b = _read(a), _read(b)
     if read_a is None or read_b is None:
         return None
     turned = (a.reading.negations - b.reading.negations) % 2 == 1
@@ -138,18 +137,19 @@ def _exclude(x: int, y: int, *, turned: bool) -> bool:
 
 
 @lru_cache(maxsize=8_192)
-def _read(plain: str) -> _Counted | None:
+def _read(part: Part) -> _Counted | None:
     """None if the text quantifies nothing."""
+    plain = part.affirmed
     found = _Counted(
-        han=_han(fold_han(plain)) if has_han(plain) else frozenset(),
+        han=_han(plain) if has_han(plain) else frozenset(),
         only=frozenset(w for m in _ONLY.finditer(plain) for w in (m[1] or m[2]).split()[-1:]),
         but=frozenset(w for m in _EXCEPT.finditer(plain) for w in m[1].split()[-1:]),
         opens_only=_OPENS_ONLY.match(plain) is not None,
         opens_any=_OPENS_ANY.match(plain) is not None,
         things={} if has_han(plain) else _counted_in(plain),
         included=frozenset(m[1] or m[2] for m in _INCLUDED.finditer(plain)),
-        only_then=_ONLY_THEN.search(fold_han(plain)) is not None,
-        at_any_time=_ANY_TIME.search(fold_han(plain)) is not None,
+        only_then=_ONLY_THEN.search(plain) is not None,
+        at_any_time=_ANY_TIME.search(plain) is not None,
     )
     return found if any(found) else None
 

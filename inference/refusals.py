@@ -4,8 +4,7 @@ import re
 from functools import lru_cache
 
 from inference.analysis import Analysis
-from inference.double_negation import affirmed
-from inference.lexicon import fold_han
+from inference.wording import Spotter
 
 _REFUSES = re.compile(
     r"\b(?:i(?:'m| am) (?:sorry|unable|not able|afraid)|i (?:cannot|can't|can not|won't|will not|"
@@ -27,41 +26,45 @@ _KNOWS_NOTHING = re.compile(
     r"(?:there is|there's) no (?:information|way to know))|"
     "^\\W*(?:我)?(?:不知道|不清楚|不确定|没有相关(?:资料|信息|资讯)|无法(?:得知|确定|判断)|查无)"
 )
-_INJECTED = re.compile(
+_INJECTED = Spotter(
+    "ignore disregard forget override now prompt instruction mode jailbreak < inst 忽略 无视 "
+    "你现在 提示词",
     r"\b(?:ignore|disregard|forget|override) (?:all |any |the |your |every )*(?:previous|"
     r"prior|above|"
     r"earlier|preceding|system)? ?(?:instructions?|prompts?|rules?|messages?)|"
     r"\byou are now\b|\bsystem prompt\b|\bnew instructions?:|\bdeveloper mode\b|\bjailbreak|"
     r"<\|?\w+\|?>|\[/?inst\]|"
     "忽略(?:以上|之前|先前|前面|所有|上述)(?:的|所有)*(?:指令|指示|提示|规则)|"
-    "无视(?:以上|之前|先前|所有)|你现在是|系统提示词"
+    "无视(?:以上|之前|先前|所有)|你现在是|系统提示词",
 )
 
 
 def injections(text: Analysis) -> tuple[str, ...]:
     """The phrases of a text that give a model other instructions, as found in its folded form."""
-    return tuple(match[0] for match in _INJECTED.finditer(fold_han(text.whole.plain)))
+    return _INJECTED.findall(text.whole.folded)
 
 
-_DISOWNS = re.compile(
+_DISOWNS = Spotter(
+    "false wrong true case incorrect opposite contrary correct right 不 错 误 假 反",
     r"\b(?:false|wrong|untrue|incorrect|not true|not the case) (?:that|to say)\b|"
     r"\b(?:exact )?opposite (?:of (?:this|that|it) )?(?:is|holds|applies)\b|\bon the contrary\b|"
     r"\b(?:the above|this answer|this statement|all of this|what i said) (?:is|was) (?:false|wrong|"
     r"incorrect|untrue|not (?:true|correct|right))|"
     "(?:以上|上述|前述)(?:说法|内容|答案|叙述|资讯)?(?:并|皆|都|完全)?(?:不正确|不对|错误|有误|不实|"
-    "不成立|是错的|是假的)|事实(?:上)?(?:正好|恰好|刚好)?相反|正好相反|恰恰相反"
+    "不成立|是错的|是假的)|事实(?:上)?(?:正好|恰好|刚好)?相反|正好相反|恰恰相反",
 )
 # Said of a yes-or-no question these are an answer: "It's a myth."
-_CALLS_FALSE = re.compile(
+_CALLS_FALSE = Spotter(
+    "false wrong true incorrect lie case myth 不符 并非",
     r"\b(?:it is|it's|that is|that's|this is) (?:false|wrong|untrue|incorrect|a lie|not true|"
-    r"not the case|a myth)\b|与事实不符|并非事实"
+    r"not the case|a myth)\b|与事实不符|并非事实",
 )
 
 
 @lru_cache(maxsize=4_096)
 def disowned(answer: Analysis, *, asked_yes_or_no: bool) -> str:
     """What an answer says to take back what it states, such as "the opposite is true"."""
-    plain = affirmed(fold_han(answer.whole.plain))
+    plain = answer.whole.affirmed
     found = _DISOWNS.search(plain) or (None if asked_yes_or_no else _CALLS_FALSE.search(plain))
     return found[0] if found else ""
 
@@ -69,7 +72,7 @@ def disowned(answer: Analysis, *, asked_yes_or_no: bool) -> str:
 @lru_cache(maxsize=4_096)
 def standing(answer: Analysis) -> str:
     """``answer``, or what the text does instead: ``refuses``, ``knows nothing``, ``injected``."""
-    plain = fold_han(answer.whole.plain)
+    plain = answer.whole.folded
     if injections(answer):
         return "injected"
     if _REFUSES.search(plain[:160]):

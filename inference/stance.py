@@ -6,7 +6,7 @@ from itertools import pairwise
 
 from inference.analysis import Analysis, Part
 from inference.asked import is_plain
-from inference.lexicon import concepts, fold_han
+from inference.lexicon import concepts
 from inference.overlap import PERMILLE, coverage
 from inference.polarity import HAN_NEGATOR, HAN_NOT_NEGATING, is_negator
 from inference.wording import FUNCTION_WORDS
@@ -37,9 +37,10 @@ _RESTATES_LOOSELY_PERMILLE = 600
 _HAN_BEHIND = 4
 
 
+@lru_cache(maxsize=1_024)
 def asks_yes_or_no(question: Analysis) -> bool:
     """Whether the question can be answered by yes or no."""
-    return _YES_OR_NO.search(fold_han(question.whole.plain)) is not None
+    return _YES_OR_NO.search(question.whole.folded) is not None
 
 
 @lru_cache(maxsize=4_096)
@@ -58,7 +59,7 @@ def side_taken(question: Analysis, answer: Analysis) -> int:
     if side := _side_by_modal(asked, first):
         return side
     judged = 0
-    if _ASKS_FOR_ADVICE.search(fold_han(asked.plain)):
+    if _ASKS_FOR_ADVICE.search(asked.folded):
         judged = _judgement(first) * (_judgement(asked) or 1)
     if side := _side_by_axis(question, answer, judged=judged):
         return side
@@ -80,11 +81,11 @@ def _side_by_modal(asked: Part, first: Part) -> int:
 
     "會被扣分" affirms "會被懲罰嗎？": a statement of its own would open with its subject.
     """
-    if not asked.han or not _HAN_ASKS.search(fold_han(asked.plain)):
+    if not asked.han or not _HAN_ASKS.search(asked.folded):
         return 0
-    opening = _HAN_MODAL.match(fold_han(first.plain))
+    opening = _HAN_MODAL.match(first.folded)
     if not opening:
-        return -1 if _HAN_FORBIDS.search(fold_han(first.plain)) else 0
+        return -1 if _HAN_FORBIDS.search(first.folded) else 0
     return -1 if opening["no"] else 1
 
 
@@ -116,7 +117,7 @@ def _denies_what_was_asked(asked: Part, answer: Part) -> bool:
             for word, behind in pairwise(words)
             if not is_negator(behind)
         )
-    plain = HAN_NOT_NEGATING.sub("，", fold_han(answer.plain))
+    plain = HAN_NOT_NEGATING.sub("，", answer.folded)
     for match in HAN_NEGATOR.finditer(plain):
         behind = plain[match.end() : match.end() + _HAN_BEHIND]
         if any(behind[at : at + 2] in asked.han_pairs for at in range(len(behind) - 1)):

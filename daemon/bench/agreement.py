@@ -120,5 +120,5 @@ def _read(text: str) -> Analysis:
     for part in (analysis.whole, *analysis.sentences):
         for piece in (part, *part.clauses):
             _ = (piece.mask, piece.nearby, piece.tokens, piece.places, piece.lemmas)
-            _ = (piece.reading.sides, piece.besides_poles, piece.han_pairs)
+            _ = (piece.reading.sides, piece.besides_poles, piece.han_pairs, piece.affirmed)
     return analysis

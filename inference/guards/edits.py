@@ -61,11 +61,13 @@ def replaced_word(_question: Analysis, a: Analysis, b: Analysis) -> Objection | 
 def edited_copy(_question: Analysis, a: Analysis, b: Analysis) -> Objection | None:
     """Whole sentences in the very same words, and one that was changed: no two models write so, and
     what was changed in a copy is what it was made for."""
-    ours, theirs = ([sentence.tokens for sentence in answer.sentences] for answer in (a, b))
-    common = [tokens for tokens in ours if tokens in theirs and len(tokens) >= _COPIED_TOKENS]
+    ours, theirs = a.sentence_tokens, b.sentence_tokens
+    common = [tokens for tokens in ours & theirs if len(tokens) >= _COPIED_TOKENS]
+    if len(common) < _COPIED_SENTENCES:
+        return None
     left_a = [s for s in a.sentences if s.tokens not in theirs]
     left_b = [s for s in b.sentences if s.tokens not in ours]
-    if len(common) < _COPIED_SENTENCES or len(left_a) != 1 or len(left_b) != 1:
+    if len(left_a) != 1 or len(left_b) != 1:
         return None
     edited = edited_middles(left_a[0], left_b[0])
     return Objection("replaced", *edited) if edited else None

@@ -8,7 +8,7 @@ from inference.analysis import Analysis, Part
 from inference.antonyms import Axis, english_poles, han_poles
 from inference.entities import capitalised_names, opening_names
 from inference.guards.objection import Objection
-from inference.lexicon import fold_han, opposites
+from inference.lexicon import opposites
 from inference.overlap import PERMILLE, aligned_apart, best_pairs, covered, overlap_permille
 from inference.polarity import CIRCUMSTANCE, CONDITION, STATED, Reading, Sides, denies_by_word
 from inference.wording import content_terms
@@ -79,7 +79,7 @@ def _alike_but_for_words(x: Part, y: Part) -> bool:
 
 def _told_from_other_sides(x: Part, y: Part) -> bool:
     """ "The euro fell against the dollar" and "the dollar rose against the euro"."""
-    if not all(_AGAINST.search(fold_han(part.plain)) for part in (x, y)):
+    if not all(_AGAINST.search(part.folded) for part in (x, y)):
         return False
     return _openings_swapped(x, y)
 
