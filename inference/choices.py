@@ -23,7 +23,7 @@ def choices_differ(question: Analysis, a: Analysis, b: Analysis) -> tuple[str, s
     offered = _offered(question.whole)
     if offered is None:
         return None
-    taken_a, taken_b = _taken(offered, a.sentences[0]), _taken(offered, b.sentences[0])
+    taken_a, taken_b = (_taken(question.whole, offered, x.sentences[0]) for x in (a, b))
     if taken_a and taken_b and taken_a != taken_b:
         return taken_a, taken_b
     return None
@@ -48,8 +48,11 @@ def _offered(question: Part) -> tuple[str, str] | None:
     return (left[-1], right[0]) if left and right else None
 
 
-def _taken(offered: tuple[str, str], answer: Part) -> str:
-    """The one that the sentence takes; empty if neither, or both alike."""
+def _taken(question: Part, offered: tuple[str, str], answer: Part) -> str:
+    """The one that the sentence takes; empty if neither, or both alike.
+
+    What is called the shorter one where the longer was asked for is the one not taken.
+    """
     plain = answer.folded
     places = [_place(choice, answer, plain) for choice in offered]
     if places[0] < 0 and places[1] < 0:
@@ -57,11 +60,17 @@ def _taken(offered: tuple[str, str], answer: Part) -> str:
     if answer.reading.denies:
         return ""
     if min(places) < 0:
-        return offered[0] if places[0] >= 0 else offered[1]
+        turned = _speaks_of_the_other_end(question, answer)
+        return offered[(places[0] < 0) != turned]
     first, second = sorted(places)
     if _RATHER.search(plain[first:second]):
         return offered[places.index(first)]
     return ""
+
+
+def _speaks_of_the_other_end(question: Part, answer: Part) -> bool:
+    asked, said = question.reading.sides, answer.reading.sides
+    return any(asked[axis][0] != said[axis][0] for axis in asked.keys() & said.keys())
 
 
 def _place(choice: str, answer: Part, plain: str) -> int:

@@ -81,6 +81,7 @@ def english_value(parts: list[str]) -> int:
 
 def han_value(digits: str) -> int:
     """The number that Han numerals make: "二十一", or digit by digit, "二〇二六"."""
+    digits = digits.replace("廿", "二十").replace("卅", "三十")
     if all(digit in HAN_DIGITS for digit in digits):  # 二〇二六: digit by digit
         return int("".join(str(HAN_DIGITS[digit]) for digit in digits))
     total = section = digit = 0

@@ -25,9 +25,11 @@ from inference.units import (
     CENT,
     MONTH_OF_YEAR,
     MONTHS,
+    PENNY,
     PERCENT,
     PERIODS,
     PLAIN,
+    POINTS,
     PREFIXES,
     SCORE,
     SHARE,
@@ -48,7 +50,7 @@ def _either(names: "dict[str, int] | dict[str, Unit]") -> str:
 
 _UNIT = (
     rf"(?:\s*-?\s*(?:degrees?\s+|(?:business|working|trading|calendar)\s+|"
-    rf"[個个]?工作|個|个|[多餘余])??(?P<unit>{_either(UNITS)}|percentage[\s-]points?|basis[\s-]points?|"
+    rf"[個个]?工作|個|个|[多餘余])??(?P<unit>{_either(UNITS)}|basis[\s-]points?|"
     r"per cent))?"
 )
 # 兩成 is 20 percent; 成 begins and ends many other words.
@@ -74,7 +76,8 @@ _WRITTEN = re.compile(
     rf"\b(?P<sign>minus\s+|negative\s+)?(?P<words>(?:{_ENGLISH})(?:(?:(?<=hundred)\s+and\s+|(?<=thousand)\s+and\s+|"
     rf"(?<=million)\s+and\s+|\s*-\s*|\s+)(?:{_ENGLISH}))*)\b{_UNIT}"
 )
-_HAN_NUMERAL = "零〇一二三四五六七八九兩两十百千萬万億亿兆"
+_HUNDREDTHS = {CENT: UNITS["$"], PENNY: UNITS["£"]}
+_HAN_NUMERAL = "零〇一二三四五六七八九兩两十廿卅百千萬万億亿兆"
 _HAN_NUMBER = re.compile(
     rf"(?P<celsius>[攝摄]氏)?(?P<below>零下|[負负])?(?P<percent>百分之)?(?P<digits>[{_HAN_NUMERAL}]+"
     r"(?:[多餘余][萬万億亿])?)"
@@ -253,7 +256,7 @@ def _from_halves(plain: str) -> Iterator[Quantity]:
     for match in _HALVES.finditer(plain):
         if match["points"]:
             part = Fraction(1, 4) if match["points"] == "quarter" else Fraction(1, 2)
-            yield _quantity(plain, match, part, PERCENT)
+            yield _quantity(plain, match, part, POINTS)
             continue
         if match["quarters"]:
             minutes = Fraction(45 if match["quarters"] == "three" else 15)
@@ -303,8 +306,8 @@ def _from_republic(plain: str) -> Iterator[Quantity]:
 def _quantity(
     plain: str, match: re.Match[str], value: Fraction, unit: Unit, decimals: int = 0
 ) -> Quantity:
-    if unit is CENT:
-        value, unit = value * CENT.factor, UNITS["$"]
+    if unit in _HUNDREDTHS:
+        value, unit = value * unit.factor, _HUNDREDTHS[unit]
     hedged = (
         _HEDGE.search(plain, 0, match.start())
         or _HEDGE_AFTER.match(plain, match.end())

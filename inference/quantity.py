@@ -56,6 +56,8 @@ def same_amount(a: Quantity, b: Quantity) -> bool:
         return False
     if a.unit is b.unit and a.exact == b.exact:
         return True
+    if {a.unit, b.unit} == {PERCENT, PLAIN} and _share(a) == _share(b):
+        return a.decimals + b.decimals > 0  # a ratio of 1.25 is 125 %
     if _is_share(a) and _is_share(b) and PERCENT in (a.unit, b.unit):
         x, y = _share(a), _share(b)
         hedged = a.approximate or b.approximate

@@ -34,15 +34,23 @@ SCORE = Unit("score", "score")
 
 CENT = Unit("cents", "money", Fraction(1, 100))
 """Read as hundredths of a dollar."""
+PENNY = Unit("pence", "money", Fraction(1, 100))
+POINTS = Unit("percentage points", "percent")
+"""By how much a percentage differs from another."""
 
 FAHRENHEIT = Unit("°F", "temperature", Fraction(5, 9), Fraction(-160, 9))
 _TABLE: tuple[tuple[Unit, str], ...] = (
-    (PERCENT, "% percent 個百分點 个百分点"),
+    (PERCENT, "% percent"),
     (Unit("basis points", "percent", Fraction(1, 100)), "bp bps 個基點 个基点"),
     (CELSIUS, "°c celsius 攝氏度 摄氏度"),
     (FAHRENHEIT, "°f fahrenheit 華氏度 华氏度"),
     (TIMES, "倍 fold"),
+    (
+        POINTS,
+        "percentage_point percentage_points percentage-point percentage-points 個百分點 个百分点",
+    ),
     (CENT, "cent cents 美分"),
+    (PENNY, "penny pence 便士"),
     (Unit("ms", "time", Fraction(1, 1000)), "ms millisecond milliseconds 毫秒"),
     (Unit("seconds", "time"), "second seconds sec secs s 秒 秒鐘 秒钟"),
     (Unit("minutes", "time", Fraction(60)), "minute minutes min mins 分鐘 分钟"),

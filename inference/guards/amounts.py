@@ -1,5 +1,6 @@
 """Guards on what is counted and dated: numbers, bounds, quantifiers, moments."""
 
+from collections.abc import Sequence
 from functools import lru_cache
 
 from inference.analysis import Analysis, Part
@@ -10,7 +11,7 @@ from inference.moments import Moment, moments_differ
 from inference.overlap import aligned_apart, likeness_permille
 from inference.quantifiers import quantifiers_differ
 from inference.quantity import Quantity, comparable, same_amount
-from inference.units import PLAIN
+from inference.units import PERCENT, PLAIN, POINTS
 
 _ALIKE_PERMILLE = 450
 _BRIEF_WORDS = 3
@@ -59,8 +60,8 @@ def different_numbers(question: Analysis, a: Analysis, b: Analysis) -> Objection
         # A bare number answers the question even if the question has it too.
         seen_x = in_x if bare else all_x
         seen_y = in_y if bare else all_y
-        only_x = [n for n in in_x if not any(same_amount(n, other) for other in seen_y)]
-        only_y = [n for n in in_y if not any(same_amount(n, other) for other in seen_x)]
+        only_x = [n for n in in_x if not _is_among(n, seen_y) and not _opens_with(y, n)]
+        only_y = [n for n in in_y if not _is_among(n, seen_x) and not _opens_with(x, n)]
         for n in only_x:
             for other in only_y:
                 if comparable(n, other) and _of_one_thing(question, a, b, x, y, n, other):
@@ -68,11 +69,24 @@ def different_numbers(question: Analysis, a: Analysis, b: Analysis) -> Objection
     return None
 
 
+def _is_among(quantity: Quantity, others: Sequence[Quantity]) -> bool:
+    return any(same_amount(quantity, other) for other in others)
+
+
+def _opens_with(part: Part, quantity: Quantity) -> bool:
+    """Whether it is the first number of a sentence, which is what the sentence is about, though
+    the question may have it too."""
+    first = part.quantities[0]
+    return first.unit is quantity.unit and same_amount(first, quantity)
+
+
 def _of_one_thing(
     question: Analysis, a: Analysis, b: Analysis, x: Part, y: Part, n: Quantity, other: Quantity
 ) -> bool:
     """Whether two numbers that could measure one thing are likely to, as far as the groups of
     answers in ``eval`` tell: in other words, without being asked for, mostly they do not."""
+    if {n.unit, other.unit} == {PERCENT, POINTS}:
+        return False  # a level and a change
     if PLAIN not in (n.unit, other.unit) or likeness_permille(x, y) >= _ALIKE_PERMILLE:
         return True
     asked = asks_for_number(question.whole)

@@ -34,7 +34,10 @@ from inference.quantity import same_amount
         ("兩億三千萬", [("230000000", "")]),
         ("2億人口", [("200000000", "")]),
         ("12 個月", [("12", "months")]),
-        ("5個百分點", [("5", "%")]),
+        ("5個百分點", [("5", "percentage points")]),
+        ("2.4 percentage points", [("12/5", "percentage points")]),
+        ("eighty-six pence", [("43/50", "GBP")]),
+        ("廿一分", [("21", "")]),
         ("攝氏100度", [("100", "°C")]),
         ("七", [("7", "")]),
         # One length of time in two units; a year in two numbers, or in Taiwan's calendar.
