@@ -1,5 +1,6 @@
 """Guards on what is counted and dated: numbers, bounds, quantifiers, moments."""
 
+import re
 from collections.abc import Sequence
 from functools import lru_cache
 
@@ -16,6 +17,10 @@ from inference.units import PERCENT, PLAIN, POINTS
 _ALIKE_PERMILLE = 450
 _BRIEF_WORDS = 3
 _YEARS = range(1000, 2200)
+_CALCULATES = re.compile(
+    r"\d\s*[-−–+×*÷/=]|\b(?:minus|plus|times|divided|multiplied|subtract\w*|so|therefore|hence)\b|"
+    "[乘除减加扣剩]|就是|所以|因此|其他|其余"
+)
 
 
 def different_moments(question: Analysis, a: Analysis, b: Analysis) -> Objection | None:
@@ -75,7 +80,9 @@ def _is_among(quantity: Quantity, others: Sequence[Quantity]) -> bool:
 
 def _opens_with(part: Part, quantity: Quantity) -> bool:
     """Whether it is the first number of a sentence, which is what the sentence is about, though
-    the question may have it too."""
+    the question may have it too; of a calculation it is the last."""
+    if _CALCULATES.search(part.folded):
+        return False
     first = part.quantities[0]
     return first.unit is quantity.unit and same_amount(first, quantity)
 
