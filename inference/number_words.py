@@ -52,6 +52,8 @@ HAN_DIGITS = {digit: number for number, digit in enumerate("零一二三四五�
     "兩": 2,
     "两": 2,
 }
+HAN_NUMERALS = "零〇一二三四五六七八九兩两十廿卅百千萬万億亿兆"
+"""All characters of which numerals consist."""
 _HAN_SMALL_SCALES = {"十": 10, "百": 100, "千": 1000}
 _HAN_NEXT_SCALE = {"百": "十", "千": "百", "萬": "千", "万": "千", "億": "千萬", "亿": "千萬"}
 _HAN_LARGE_SCALES = {"萬": 10**4, "万": 10**4, "億": 10**8, "亿": 10**8, "兆": 10**12}

@@ -10,8 +10,10 @@ from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
 
+from inference.number_forms import number_forms
 from inference.number_words import (
     HAN_DIGITS,
+    HAN_NUMERALS,
     ORDINALS,
     SCALES,
     SMALL,
@@ -19,20 +21,14 @@ from inference.number_words import (
     english_value,
     han_value,
 )
-from inference.quantity import Quantity
+from inference.quantity import Quantity, measured
 from inference.units import (
     CELSIUS,
-    CENT,
     MONTH_OF_YEAR,
     MONTHS,
-    PENNY,
     PERCENT,
-    PERIODS,
     PLAIN,
-    POINTS,
     PREFIXES,
-    SCORE,
-    SHARE,
     UNITS,
     Unit,
 )
@@ -56,12 +52,6 @@ _UNIT = (
 # 兩成 is 20 percent; 成 begins and ends many other words.
 _TENTHS = "成(?![长長為为功立本員员熟交果就份品名])"
 _PREFIX = "|".join(re.escape(name) for name in sorted(PREFIXES, key=lambda n: (-len(n), n)))
-_PERIOD = "|".join(sorted(PERIODS, key=lambda name: (-len(name), name)))
-_RATE_AFTER = re.compile(
-    rf"\s*(?:/\s*|per\s+|(?:an?|each|every)\s+(?=[a-z]+\b(?!\s+(?:ago|earlier|later|before|after|old|or)\b)))"
-    rf"(?P<period>{_PERIOD})(?![a-z0-9])|\s*每[個个]?(?P<han>{_PERIOD})"
-)
-_RATE_BEFORE = re.compile(rf"每[個个]?(?P<period>{_PERIOD})[一-鿿]{{0,2}}\s*$")
 _DIGITS = re.compile(
     rf"(?P<prefix>(?<![a-z])(?:{_PREFIX}))?\s*"
     r"(?<![a-z0-9])(?<![0-9][.,])(?P<sign>[-−]|(?<!\d )(?:minus|negative)\s+|零下\s*|[負负])?"
@@ -76,10 +66,8 @@ _WRITTEN = re.compile(
     rf"\b(?P<sign>minus\s+|negative\s+)?(?P<words>(?:{_ENGLISH})(?:(?:(?<=hundred)\s+and\s+|(?<=thousand)\s+and\s+|"
     rf"(?<=million)\s+and\s+|\s*-\s*|\s+)(?:{_ENGLISH}))*)\b{_UNIT}"
 )
-_HUNDREDTHS = {CENT: UNITS["$"], PENNY: UNITS["£"]}
-_HAN_NUMERAL = "零〇一二三四五六七八九兩两十廿卅百千萬万億亿兆"
 _HAN_NUMBER = re.compile(
-    rf"(?P<celsius>[攝摄]氏)?(?P<below>零下|[負负])?(?P<percent>百分之)?(?P<digits>[{_HAN_NUMERAL}]+"
+    rf"(?P<celsius>[攝摄]氏)?(?P<below>零下|[負负])?(?P<percent>百分之)?(?P<digits>[{HAN_NUMERALS}]+"
     r"(?:[多餘余][萬万億亿])?)"
     rf"(?:[點点](?P<fraction>[零〇一二三四五六七八九]+))?"
     rf"(?:(?P<tenths>{_TENTHS})(?P<half>[一二三四五六七八九半])?|{_UNIT})"
@@ -99,73 +87,20 @@ _MONTH = re.compile(
     + "|".join(name for name in MONTHS if name not in ("may", "march"))
     + r"))\b"
 )
-_PARTS = {
-    "half": 2, "halve": 2, "third": 3, "quarter": 4, "fourth": 4, "fifth": 5, "sixth": 6,
-    "eighth": 8, "tenth": 10,
-}  # fmt: skip
-_COUNTS = "|".join(word for word, number in SMALL.items() if 1 <= number <= 12)
-_FRACTION = re.compile(
-    rf"\b(?P<count>{_COUNTS}|an?|\d{{1,2}})[\s-]+(?P<part>thirds?|fourths?|fifths?|sixths?|eighths?|tenths?|"
-    r"quarters?(?![\s-]*(?:past|to|point|percentage|of a p|of the year|hour)))\b|"
-    rf"\b(?P<few>{_COUNTS}|\d{{1,3}}) (?:in|out of)(?: every)? "
-    rf"(?P<many>{_COUNTS}|\d{{1,3}})\b(?![.,:/%-]?\d|\s+(?:hundred|thousand))|"
-    r"(?P<han>(?P<below>[二三四五六七八九十兩两百]+)分之(?P<above>[一二三四五六七八九十]+))"
-)
-_HAN_HALVED = {"鐘頭": "小時", "钟头": "小時", "月": "個月", "礼拜": "禮拜"}
-_TIME_UNIT = "hours?|days?|weeks?|minutes?|months?|years?"
-_HALVES = re.compile(
-    rf"\b(?P<whole>{_COUNTS}|an?|\d+)\s+(?P<unit>{_TIME_UNIT})\s+and\s+a\s+half\b|"
-    rf"\b(?P<whole2>{_COUNTS}|\d+)\s+and\s+a\s+half\s+(?P<unit2>{_TIME_UNIT})\b|"
-    rf"\bhalf\s+an?\s+(?P<unit3>hour|day|year|minute)\b|"
-    rf"\b(?P<points>quarter|half)(?:\s+of\s+a|\s+a)?[\s-]+(?:percentage[\s-]+)?point\b|"
-    rf"\b(?P<quarters>a|one|three)[\s-]+quarters?\s+of\s+an\s+hour\b|"
-    rf"(?P<hanwhole>[一二兩两三四五六七八九十\d]{{1,2}})\s*[個个]半\s*(?P<hanunit>小時|天|小时|鐘頭|钟头|月|星期|禮拜|礼拜)|"
-    rf"(?<![個个\d一二三四五六七八九十])半\s*[個个]?\s*(?P<hanunit2>小時|小时|鐘頭|钟头|年|天)|"
-    rf"(?P<hanwhole3>[一二兩两三四五六七八九十\d]{{1,2}})\s*(?P<hanunit3>年|天)半|"
-    rf"(?<!half )\ban\s+(?P<unit4>hour)\b(?!\s+and\s+a)"
-)
-_GAME = re.compile(
-    r"\b(?:w[io]n|wins|winners?|winning|beat|beats|beating|beaten|lost|loses?|losing|defeat(?:s|ed)?|drew|draw|"
-    r"scores?|scored|final|ended|finished|victory|match|game)\b|[贏赢胜勝敗败輸输]|比分|比數|比数|擊敗|击败"
-)
-_GAME_WITHIN = 60
-"""So many characters before the numbers, or a quarter behind, a game must be spoken of."""
-_POINTS = rf"(?:\d{{1,3}}|(?:nil|zero|{_COUNTS})\b)"
-_SCORE = re.compile(
-    rf"(?<![\d.,/:-])(?P<x>{_POINTS})"
-    rf"(?:\s*[-–—]\s*|:(?=\d(?!\d))|\s+(?:goals?|points?|runs?|sets?|games?)\s+to\s+)"
-    rf"(?P<y>{_POINTS})(?![\d%]|[.,:-]\d|\s*(?:{_TIME_UNIT}|a\.?m|p\.?m))|"
-    rf"\bby\s+(?P<byx>{_POINTS})\s+to\s+(?P<byy>{_POINTS})|"
-    r"(?P<hanx>\d{1,3}|[零一二三四五六七八九十]{1,3})\s*比\s*"
-    r"(?P<hany>\d{1,3}|[零一二三四五六七八九十]{1,3})"
-)
-_REPUBLIC = re.compile(rf"民[國国]\s*(?P<year>\d{{1,3}}|[{_HAN_NUMERAL}]{{1,4}})\s*年")
-_REPUBLIC_FROM = 1911
-"""The year before the first of the Republic of China's calendar, which Taiwan uses."""
 _HAN_MINUTES = re.compile(r"\s*分(?![之數数鐘钟])")
 _WHOLE_SET = re.compile(r"\bof\s+the\s*$")
 _JOINT = re.compile(r"\s*(?:,|and|又|零)?\s*")
-_HEDGE = re.compile(
-    r"(?:just under|just over|slightly under|slightly over|not quite|well over|"
-    r"about|around|approximately|roughly|nearly|almost|over|more than|circa|some|"
-    r"約|约|大約|大约|將近|将近|近|超過|超过|左右)\s*$"
-)
 _RANGE = re.compile(r"\s*(?:-|–|—|~|～|to|and|or|至|到|或|和)\s*")
-_HAN_HEDGE = re.compile("[多餘余]")
-_HEDGE_AFTER = re.compile(r"\s*(?:左右|上下|or so\b|approximately)")
 
 
 def quantities(text: str) -> list[Quantity]:
     """Every number of the text, in order of appearance."""
     plain = normalise(text)
-    fractions = [
-        *_from_fractions(plain), *_from_halves(plain), *_from_scores(plain), *_from_republic(plain)
-    ]  # fmt: skip
-    for fraction in fractions:  # read as a whole, not once more by their parts
-        blank = " " * (fraction.end - fraction.start)
-        plain = plain[: fraction.start] + blank + plain[fraction.end :]
+    forms = list(number_forms(plain))
+    for form in forms:  # read as a whole, not once more by their parts
+        plain = plain[: form.start] + " " * (form.end - form.start) + plain[form.end :]
     found = [
-        *fractions,
+        *forms,
         *_from_digits(plain),
         *_from_english(plain),
         *_from_han(plain),
@@ -231,108 +166,6 @@ def without_quantities(text: str) -> str:
     return plain
 
 
-def _from_fractions(plain: str) -> Iterator[Quantity]:
-    """Shares of a whole: "two thirds", "2/3 of", "三分之二"."""
-    for match in _FRACTION.finditer(plain):
-        if match["han"]:
-            low, high = han_value(match["below"]), han_value(match["above"])
-            if match["below"] == "百" or not low:
-                continue  # a percentage
-            value = Fraction(high, low)
-        elif match["few"]:
-            low, high = _points(match["many"]), _points(match["few"])
-            if high >= low:
-                continue
-            value = Fraction(high, low)
-        else:
-            word = match["count"]
-            count = int(word) if word.isdigit() else SMALL.get(word, 1)
-            value = Fraction(count, _PARTS[match["part"].rstrip("s")])
-        yield _quantity(plain, match, value, SHARE)
-
-
-def _from_halves(plain: str) -> Iterator[Quantity]:
-    """Times such as "an hour and a half", "half an hour", "two and a half days"; quarter points."""
-    for match in _HALVES.finditer(plain):
-        if match["points"]:
-            part = Fraction(1, 4) if match["points"] == "quarter" else Fraction(1, 2)
-            yield _quantity(plain, match, part, POINTS)
-            continue
-        if match["quarters"]:
-            minutes = Fraction(45 if match["quarters"] == "three" else 15)
-            yield _quantity(plain, match, minutes, UNITS["minutes"])
-            continue
-        if han := match["hanunit"] or match["hanunit2"] or match["hanunit3"]:
-            digits = match["hanwhole"] or match["hanwhole3"] or ""
-            count = int(digits) if digits.isdigit() else han_value(digits) if digits else 0
-            name = _HAN_HALVED.get(han, han)
-            yield _quantity(plain, match, count + Fraction(1, 2), UNITS[name], 1)
-            continue
-        word = match["whole"] or match["whole2"] or ""
-        whole = int(word) if word.isdigit() else SMALL.get(word, 1 if word in ("a", "an") else 0)
-        unit = UNITS[match["unit"] or match["unit2"] or match["unit3"] or match["unit4"]]
-        half = Fraction(0) if match["unit4"] else Fraction(1, 2)
-        yield _quantity(plain, match, whole + half if not match["unit4"] else Fraction(1), unit, 1)
-
-
-def _from_scores(plain: str) -> Iterator[Quantity]:
-    """Results of games: "won 3–1", "by three goals to one", "二比一"."""
-    for match in _SCORE.finditer(plain):
-        start = max(0, match.start() - _GAME_WITHIN)
-        spoken_of = _GAME.search(plain, start, match.end() + _GAME_WITHIN // 4)
-        if not spoken_of and not re.search("goal|run|set", match[0]):
-            continue
-        points = [
-            _points(match["x"] or match["byx"] or match["hanx"]),
-            _points(match["y"] or match["byy"] or match["hany"]),
-        ]
-        yield _quantity(plain, match, Fraction(100 * max(points) + min(points)), SCORE)
-
-
-def _points(word: str) -> int:
-    if word.isdigit():
-        return int(word)
-    return SMALL.get(word, 0) if word.isascii() else han_value(word)
-
-
-def _from_republic(plain: str) -> Iterator[Quantity]:
-    """Years of Taiwan's calendar: 民國 96 年 is 2007."""
-    for match in _REPUBLIC.finditer(plain):
-        year = match["year"]
-        count = int(year) if year.isdigit() else han_value(year)
-        yield _quantity(plain, match, Fraction(_REPUBLIC_FROM + count), PLAIN)
-
-
-def _quantity(
-    plain: str, match: re.Match[str], value: Fraction, unit: Unit, decimals: int = 0
-) -> Quantity:
-    if unit in _HUNDREDTHS:
-        value, unit = value * unit.factor, _HUNDREDTHS[unit]
-    hedged = (
-        _HEDGE.search(plain, 0, match.start())
-        or _HEDGE_AFTER.match(plain, match.end())
-        or _HAN_HEDGE.search(match[0])
-    )
-    return Quantity(
-        value,
-        unit,
-        decimals,
-        hedged is not None,
-        match[0].strip(),
-        match.start(),
-        match.end(),
-        _period(plain, match) if unit.dimension else None,
-    )
-
-
-def _period(plain: str, match: re.Match[str]) -> Fraction | None:
-    """Seconds over which the number is counted: "5 km a day", "每秒 42 米"."""
-    if after := _RATE_AFTER.match(plain, match.end()):
-        return PERIODS[after["period"] or after["han"]]
-    before = _RATE_BEFORE.search(plain, max(0, match.start() - 8), match.start())
-    return PERIODS[before["period"]] if before else None
-
-
 def _unit(match: re.Match[str]) -> Unit:
     name = match["unit"]
     if name is None:
@@ -362,7 +195,7 @@ def _from_digits(plain: str) -> Iterator[Quantity]:
             value, unit = 10 * value, PERCENT
         elif _is_calendar_year(match, value):
             unit = PLAIN
-        yield _quantity(plain, match, value, unit, len(digits.partition(".")[2]))
+        yield measured(plain, match, value, unit, len(digits.partition(".")[2]))
 
 
 def _from_english(plain: str) -> Iterator[Quantity]:
@@ -379,7 +212,7 @@ def _from_english(plain: str) -> Iterator[Quantity]:
         if parts[0] in SCALES and re.search(r"\d\s*$", plain[: match.start()]):
             continue
         value = Fraction(english_value(parts)) / (2 if half else 1)
-        yield _quantity(plain, match, -value if match["sign"] else value, _unit(match))
+        yield measured(plain, match, -value if match["sign"] else value, _unit(match))
 
 
 def _from_han(plain: str) -> Iterator[Quantity]:
@@ -418,7 +251,7 @@ def _from_han(plain: str) -> Iterator[Quantity]:
             unit = CELSIUS
         elif _is_calendar_year(match, value):
             unit = PLAIN
-        yield _quantity(plain, match, value, unit, len(fraction))
+        yield measured(plain, match, value, unit, len(fraction))
 
 
 def _stands_alone(plain: str, match: re.Match[str]) -> bool:
@@ -428,4 +261,4 @@ def _stands_alone(plain: str, match: re.Match[str]) -> bool:
 
 def _from_months(plain: str) -> Iterator[Quantity]:
     for match in _MONTH.finditer(plain):
-        yield _quantity(plain, match, Fraction(MONTHS[match[0]]), MONTH_OF_YEAR)
+        yield measured(plain, match, Fraction(MONTHS[match[0]]), MONTH_OF_YEAR)

@@ -1,16 +1,31 @@
 """A number with its unit, and when two of them say the same; pure and exact."""
 
+import re
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import lru_cache
 
-from inference.units import PERCENT, PLAIN, SHARE, Unit
+from inference.units import CENT, PENNY, PERCENT, PERIODS, PLAIN, SHARE, UNITS, Unit
 
 _APPROXIMATION = Fraction(2, 100)
 _MONTH_S = Fraction(30_436_875 * 86_400, 1_000_000)
 """Mean length of a month of the Gregorian calendar, in seconds."""
 _CALENDAR_APPROXIMATION = Fraction(10, 100)
 """Twelve weeks are three months, as people speak."""
+_HUNDREDTHS = {CENT: UNITS["$"], PENNY: UNITS["£"]}
+_PERIOD = "|".join(sorted(PERIODS, key=lambda name: (-len(name), name)))
+_RATE_AFTER = re.compile(
+    rf"\s*(?:/\s*|per\s+|(?:an?|each|every)\s+(?=[a-z]+\b(?!\s+(?:ago|earlier|later|before|after|old|or)\b)))"
+    rf"(?P<period>{_PERIOD})(?![a-z0-9])|\s*每[個个]?(?P<han>{_PERIOD})"
+)
+_RATE_BEFORE = re.compile(rf"每[個个]?(?P<period>{_PERIOD})[一-鿿]{{0,2}}\s*$")
+_HEDGE = re.compile(
+    r"(?:just under|just over|slightly under|slightly over|not quite|well over|"
+    r"about|around|approximately|roughly|nearly|almost|over|more than|circa|some|"
+    r"約|约|大約|大约|將近|将近|近|超過|超过|左右)\s*$"
+)
+_HAN_HEDGE = re.compile("[多餘余]")
+_HEDGE_AFTER = re.compile(r"\s*(?:左右|上下|or so\b|approximately)")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -134,3 +149,34 @@ def _rounds_to(given: Quantity, other: Quantity) -> bool:
 
 def _rounded(value: Fraction, decimals: int) -> int:
     return int((value * 10**decimals + Fraction(1, 2)) // 1)
+
+
+def measured(
+    plain: str, match: re.Match[str], value: Fraction, unit: Unit, decimals: int = 0
+) -> Quantity:
+    """What a match says in the normalised text ``plain``: with its hedges, and as a rate."""
+    if unit in _HUNDREDTHS:
+        value, unit = value * unit.factor, _HUNDREDTHS[unit]
+    hedged = (
+        _HEDGE.search(plain, 0, match.start())
+        or _HEDGE_AFTER.match(plain, match.end())
+        or _HAN_HEDGE.search(match[0])
+    )
+    return Quantity(
+        value,
+        unit,
+        decimals,
+        hedged is not None,
+        match[0].strip(),
+        match.start(),
+        match.end(),
+        _period(plain, match) if unit.dimension else None,
+    )
+
+
+def _period(plain: str, match: re.Match[str]) -> Fraction | None:
+    """Seconds over which the number is counted: "5 km a day", "每秒 42 米"."""
+    if after := _RATE_AFTER.match(plain, match.end()):
+        return PERIODS[after["period"] or after["han"]]
+    before = _RATE_BEFORE.search(plain, max(0, match.start() - 8), match.start())
+    return PERIODS[before["period"]] if before else None
