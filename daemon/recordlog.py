@@ -5,20 +5,15 @@ import os
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
-from hashlib import blake2b
 from pathlib import Path
 from typing import NoReturn
 
 from daemon.errors import StorageFailed, UsageError
-from pbft.codec import decode_value, encode_value
-from pbft.errors import Malformed
-from pbft.records import RECORD_BYTES_MAX, RECORD_KINDS, Forgot, Record
+from pbft import journal
+from pbft.errors import DamagedLog
+from pbft.records import Forgot, Record
 
 _MAGIC = b"qnode log 2\n"
-_LENGTH_BYTES = 4
-_CHECKSUM_BYTES = 8
-_HEADER_BYTES = _LENGTH_BYTES + 2 * _CHECKSUM_BYTES
-_PAGE_BYTES = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +29,7 @@ class Recovered:
 
 
 class RecordLog:
-    """Append-only file of records: length, BLAKE2b checksums of the length and of the body, body.
-
-    The length has its own checksum, so that a changed one is not taken for a record that ends
-    after the file.
+    """Append-only file of records, behind a line that says what it is and whose (`pbft.journal`).
 
     A damaged log is set aside, and a new one begun that says so: the node may then say nothing in
     this epoch, and gets back in through a new one (`pbft.membership.Renew`). Likewise a log that is
@@ -55,12 +47,12 @@ class RecordLog:
             self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
             try:
                 self.recovered = self._recover(height)
-            except _Damaged as damage:
+            except _Lost as damage:
                 self.recovered = self._begin_anew(damage)
         except OSError as error:
             self._failed(error)
 
-    def _begin_anew(self, damage: "_Damaged") -> Recovered:
+    def _begin_anew(self, damage: "_Lost") -> Recovered:
         what = f"The log {self._path} {damage}"
         if not self._may_forget:
             raise UsageError(
@@ -79,7 +71,7 @@ class RecordLog:
         data = self._path.read_bytes()
         if len(data) < len(self._prefix) and self._prefix.startswith(data):
             if height:
-                raise _Damaged("is missing or empty, though the ledger is not")
+                raise _Lost("is missing or empty, though the ledger is not")
             os.ftruncate(self._file, 0)  # new, or a crash before the first flush
             _write_all(self._file, self._prefix)
             os.fsync(self._file)
@@ -90,54 +82,19 @@ class RecordLog:
                 f"{self._path} belongs to another network or is no log of qnode; give this node "
                 "a data folder of its own."
             )
-        records: list[Record] = []
-        position = len(self._prefix)
-        while position < len(data):
-            body = self._body_at(data, position)
-            if body is None:
-                break
-            try:
-                records.append(decode_record(body))
-            except Malformed:
-                self._damaged(position)
-            position += _HEADER_BYTES + len(body)
-        torn = len(data) - position
-        if torn:
-            os.ftruncate(self._file, position)
+        try:
+            records, end = journal.read(data, len(self._prefix))
+        except DamagedLog as damage:
+            raise _Lost(str(damage)) from None
+        if end < len(data):
+            os.ftruncate(self._file, end)
             os.fsync(self._file)
-        return Recovered(tuple(records), torn)
-
-    def _body_at(self, data: bytes, position: int) -> bytes | None:
-        """The record's body; None for a torn tail.
-
-        Torn is only what a crash in the middle of an append leaves: the file ends early, or its
-        last pages were allocated and not written and are zero. Anything else was once flushed and
-        has changed since: to drop it could make this node contradict what it signed.
-        """
-        header = data[position : position + _HEADER_BYTES]
-        if len(header) < _HEADER_BYTES or not data[position:].strip(b"\0"):
-            return None
-        length = header[:_LENGTH_BYTES]
-        if _checksum(length) != header[_LENGTH_BYTES : _LENGTH_BYTES + _CHECKSUM_BYTES]:
-            self._damaged(position)
-        start = position + _HEADER_BYTES
-        end = start + int.from_bytes(length, "big")
-        body = data[start:end]
-        if end > len(data):
-            return None
-        if _checksum(body) != header[_LENGTH_BYTES + _CHECKSUM_BYTES :]:
-            if end == len(data) and _ends_in_empty_pages(data, start):
-                return None
-            self._damaged(position)
-        return body
-
-    def _damaged(self, position: int) -> NoReturn:
-        raise _Damaged(f"is damaged at byte {position}: the disk changed what was written")
+        return Recovered(records, len(data) - end)
 
     def append(self, records: Sequence[Record], *, flush: bool = True) -> None:
         """Writes the records, and flushes once all that was written. On an error nothing of them
         remains."""
-        data = b"".join(map(_frame, records))
+        data = b"".join(map(journal.frame, records))
         try:
             before = os.fstat(self._file).st_size
             try:
@@ -157,7 +114,7 @@ class RecordLog:
         try:
             file = os.open(new, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o600)
             try:
-                _write_all(file, self._prefix + b"".join(map(_frame, records)))
+                _write_all(file, self._prefix + b"".join(map(journal.frame, records)))
                 os.fsync(file)
                 new.replace(self._path)
                 _flush_folder(self._path.parent)
@@ -180,7 +137,7 @@ class RecordLog:
         os.close(self._file)
 
 
-class _Damaged(Exception):
+class _Lost(Exception):
     """`str()` says what is wrong, as the end of a sentence about the log."""
 
 
@@ -191,40 +148,10 @@ def _free_name(path: Path) -> Path:
     return next(name for name in names if not name.exists())
 
 
-def _frame(record: Record) -> bytes:
-    body = encode_record(record)
-    length = len(body).to_bytes(_LENGTH_BYTES, "big")
-    return length + _checksum(length) + _checksum(body) + body
-
-
 def _write_all(file: int, data: bytes) -> None:
     written = 0
     while written < len(data):
         written += os.write(file, data[written:])
-
-
-def encode_record(record: Record) -> bytes:
-    kind = RECORD_KINDS.index(type(record))
-    return kind.to_bytes(1, "big") + encode_value(record)
-
-
-def decode_record(body: bytes) -> Record:
-    """Inverse of `encode_record`; raises `Malformed`."""
-    if not body or body[0] >= len(RECORD_KINDS):
-        raise Malformed("unknown kind of record")
-    record: Record = decode_value(body[1:], RECORD_KINDS[body[0]], bytes_max=RECORD_BYTES_MAX)
-    return record
-
-
-def _ends_in_empty_pages(data: bytes, start: int) -> bool:
-    """Whether the file is zero from some page boundary after `start` on."""
-    written = len(data.rstrip(b"\0"))
-    boundary = -(-max(written, start) // _PAGE_BYTES) * _PAGE_BYTES
-    return boundary < len(data)
-
-
-def _checksum(data: bytes) -> bytes:
-    return blake2b(data, digest_size=_CHECKSUM_BYTES).digest()
 
 
 def _flush_folder(path: Path) -> None:

@@ -6,7 +6,10 @@ compacted. A crash may take what was not safe.
 """
 
 from dataclasses import dataclass, field
+from random import Random
 
+from pbft import journal
+from pbft.errors import DamagedLog
 from pbft.execution import Tip
 from pbft.history import REMEMBERED_MAX
 from pbft.item import is_final
@@ -58,15 +61,25 @@ class Disk:
         del self.slots[self.safe :]
         del self.states[self.safe :]
 
-    def damage_log(self, salt: bytes) -> None:
-        """A bit flips in the log: its checksum tells, and the node sets the log aside. `salt`: 32
-        bytes that it drew in no life before."""
-        self.log[:] = [Forgot(salt)]
+    def flip_bit(self, draw: Random) -> bool:
+        """A bit of the log's file flips, and the log is read again as a daemon reads it. Whether
+        the damage was noticed, and the log set aside."""
+        data = bytearray(b"".join(map(journal.frame, self.log)))
+        if data:
+            at = draw.randrange(8 * len(data))
+            data[at // 8] ^= 1 << at % 8
+        try:
+            records, _ = journal.read(bytes(data))
+        except DamagedLog:
+            self.log[:] = [Forgot(draw.randbytes(32))]
+            return True
+        self.log[:] = records
+        return False
 
-    def lose(self, salt: bytes) -> None:
+    def lose(self, draw: Random) -> None:
         """Log and ledger are gone, and the node knows it."""
         self.forget()
-        self.damage_log(salt)
+        self.log[:] = [Forgot(draw.randbytes(32))]
 
     def forget(self) -> None:
         """Log and ledger are gone, and nothing tells that there ever were any."""

@@ -153,10 +153,10 @@ class Incidents:
             case "unsynced":
                 process.disk.lose_unsynced()
             case "log":
-                process.disk.damage_log(process.draw.randbytes(32))
-                self._world.checkers.forget_log(process)
+                if process.disk.flip_bit(process.draw):
+                    self._world.checkers.forget_log(process)
             case "disk":
-                process.disk.lose(process.draw.randbytes(32))
+                process.disk.lose(process.draw)
                 self._world.checkers.forget_log(process)
             case "all":
                 process.disk.forget()

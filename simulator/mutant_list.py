@@ -175,6 +175,9 @@ MUTANTS: tuple[Mutant, ...] = (
     _m("forgetful-votes", "a node that lost its log goes on voting",
        "replica:Replica._restore_forgetting", "self._context.forget(record.salt)", "pass",
        "S8-damaged-log"),
+    _m("damage-cut-off", "a record that the disk changed is taken for one torn by a crash",
+       "journal:_body_at", "if end == len(data) and _ends_in_empty_pages(data, start):",
+       "if True:", "S8-damaged-log"),
     # --- execution and checkpoints
     _m("ledger-gap", "slots are applied although one is missing", "execution:Execution._apply",
        "self._pending.pop(SequenceNumber(context.applied + 1), None)",

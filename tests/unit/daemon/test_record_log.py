@@ -8,9 +8,10 @@ import pytest
 
 from daemon.datafolder import DataFolder
 from daemon.errors import AlreadyRunning, StorageFailed, UsageError
-from daemon.recordlog import RecordLog, decode_record, encode_record
+from daemon.recordlog import RecordLog
 from pbft import digest
 from pbft.errors import Malformed
+from pbft.journal import decode_record, encode_record
 from pbft.membership import Leave
 from pbft.messages import Checkpoint, Endorsement
 from pbft.policy import Policy
