@@ -2,7 +2,8 @@
 
     python eval/train.py minilm inference/data/reader-minilm.safetensors
 
-``e5`` instead of ``minilm`` teaches the multilingual embedder with the Chinese groups.
+``e5`` instead of ``minilm`` teaches the multilingual embedder, which reads Chinese, with the groups
+of both languages: what sets two answers against each other is much the same in both.
 ``--start ADAPTER`` goes on with an adapter that has learnt already.
 
 Each group of answers gives all pairs of its texts at once: those of one class mean the same, those
@@ -84,7 +85,7 @@ class LowRank(nn.Module):
 
 
 def learnt(*, chinese: bool) -> list[Group]:
-    """Of one language; each embedder reads its own."""
+    """Of one language."""
     found = []
     for row in groups.rows(groups.FILES, chinese=chinese):
         texts, pairs = groups.labelled(row)
@@ -316,6 +317,8 @@ def main() -> None:
     if options.start:
         trainer.resume(options.start)
     found = learnt(chinese=options.kind == "e5")
+    if options.kind == "e5":
+        found += [group for group in learnt(chinese=False) if not group.held_out]
     _say(f"{len(found)} groups")
     trainer.prepare(found)
     trainer.train(found, options.epochs, options.rate, options.out)
