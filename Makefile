@@ -16,7 +16,7 @@ test: check
 
 # How well answers are told apart, on the half of the pairs that nothing was tuned on.
 eval: setup
-	@$(BIN)/qnode evaluate eval/pairs-test.jsonl eval/pairs-test-2.jsonl eval/pairs-test-3.jsonl --roc eval/roc.svg $(ARGS)
+	@$(BIN)/qnode evaluate $(sort $(wildcard eval/pairs-test*.jsonl)) --roc eval/roc.svg $(ARGS)
 
 # Whether the committed weights of the similarity are what the development pairs give (minutes).
 fit: setup
