@@ -163,17 +163,16 @@ def _features(row: Row, likeness: Likeness) -> dict[str, int]:
 def unlearnt(*, chinese: bool) -> Iterator[tuple[Row, list[str], list[tuple[int, int, str]]]]:
     """What readers can be weighed on: what all pairs of some texts have in common, the texts, and
     labelled pairs of their places. Variants that nobody wrote count less."""
-    for group in groups.rows(groups.FILES, chinese=chinese):
-        if group["held_out"]:
-            written = {text for texts in [*group["classes"], group["other"]] for text in texts}
-            about = {
-                "question": group["question"],
-                "key": group["id"],
-                "language": group["language"],
-                "category": "" if group["question"] else "scene",
-                "written": written,
-            }
-            yield about, *groups.labelled(group)
+    kept = [group for group in groups.rows(groups.FILES, chinese=chinese) if group["held_out"]]
+    for group, texts, pairs in groups.beside_strangers(kept):
+        about = {
+            "question": group["question"],
+            "key": group["id"],
+            "language": group["language"],
+            "category": "" if group["question"] else "scene",
+            "written": {text for each in [*group["classes"], group["other"]] for text in each},
+        }
+        yield about, texts, pairs
     for row in groups.rows(UNLEARNT_PAIRS, chinese=chinese):
         written = [row["a"], row["b"]]
         about = {**row, "key": row["question"], "written": set(written), "times": PAIR_COUNTS}

@@ -7,8 +7,9 @@ of both languages: what sets two answers against each other is much the same in 
 ``--start ADAPTER`` goes on with an adapter that has learnt already.
 
 Each group of answers gives all pairs of its texts at once: those of one class mean the same, those
-of two classes contradict each other, and what is under ``other`` does neither. Three variants of
-answers are added to each group (``variants.py``), and the development pairs are used too. Groups
+of two classes contradict each other, and what is under ``other`` does neither, nor do two answers
+to another question that are set beside each group. Three variants of answers are added to each
+group (``variants.py``), and the development pairs are used too. Groups
 marked ``held_out`` are not learnt from: ``fit.py`` weighs the reader's verdict on them against the
 other evidence, and the last line of each epoch is about them.
 
@@ -87,8 +88,8 @@ class LowRank(nn.Module):
 def learnt(*, chinese: bool) -> list[Group]:
     """Of one language."""
     found = []
-    for row in groups.rows(groups.FILES, chinese=chinese):
-        texts, pairs = groups.labelled(row)
+    rows = groups.rows(groups.FILES, chinese=chinese)
+    for row, texts, pairs in groups.beside_strangers(rows):
         labels = [(i, j, RELATIONS[relation]) for i, j, relation in pairs]
         found.append(Group(row["question"], row["held_out"], texts, labels))
     by_question: dict[str, Group] = {}
