@@ -51,8 +51,8 @@ same are, with as few contradictions as that allows."""
 ACCEPT_UNASKED = 0.9
 """Where pairs without a question are accepted: captions of nearly the same words differ in one."""
 ACCEPT_READ = 0.25
-"""The same for readers, whose fit weighs pairs otherwise: chosen by cross-validation, where about
-one in twenty contradictions of the development pairs is accepted."""
+"""The same for readers, whose fit weighs pairs otherwise: chosen by cross-validation, where at most
+about one in twenty contradictions of the development pairs is accepted."""
 PENALTY = 4.0
 FOLDS = 8
 Floats = npt.NDArray[np.float64]
