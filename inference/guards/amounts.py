@@ -28,9 +28,9 @@ def different_moments(question: Analysis, a: Analysis, b: Analysis) -> Objection
     if not (a.whole.moments or b.whole.moments):
         return None
     # A time that each answer names once is the same time, wherever it is named.
-    times = [{m for m in answer.whole.moments if m.is_time} for answer in (a, b)]
-    if len(times[0]) == len(times[1]) == 1:
-        (one,), (other,) = times
+    times_a, times_b = _times(a.whole), _times(b.whole)
+    if len(times_a) == len(times_b) == 1:
+        (one,), (other,) = times_a, times_b
         if moments_differ(one, other) and not {one, other} & {*question.whole.moments}:
             return Objection("date", one.surface, other.surface)
     for x, y in aligned_apart(a, b):
@@ -81,10 +81,15 @@ def _is_among(quantity: Quantity, others: Sequence[Quantity]) -> bool:
 def _opens_with(part: Part, quantity: Quantity) -> bool:
     """Whether it is the first number of a sentence, which is what the sentence is about, though
     the question may have it too; of a calculation it is the last."""
-    if _CALCULATES.search(part.folded):
+    if _calculates(part):
         return False
     first = part.quantities[0]
     return first.unit is quantity.unit and same_amount(first, quantity)
+
+
+@lru_cache(maxsize=8_192)
+def _calculates(part: Part) -> bool:
+    return _CALCULATES.search(part.folded) is not None
 
 
 def _of_one_thing(
@@ -132,6 +137,11 @@ def _answered(question: Analysis, part: Part) -> list[Quantity]:
     asked, given = question.whole.quantities, part.quantities
     new = [x for x in given if not any(x.unit == y.unit and same_amount(x, y) for y in asked)]
     return new or list(given)
+
+
+@lru_cache(maxsize=8_192)
+def _times(part: Part) -> frozenset[Moment]:
+    return frozenset(moment for moment in part.moments if moment.is_time)
 
 
 def _moments(part: Part, other: Part) -> list[Moment]:

@@ -4,6 +4,7 @@ import re
 from functools import lru_cache
 
 from inference.analysis import Analysis, Part
+from inference.antonyms import Axis
 from inference.asked import is_plain
 from inference.choices import choices_differ
 from inference.entities import name_mismatch
@@ -75,19 +76,24 @@ def other_choice(question: Analysis, a: Analysis, b: Analysis) -> Objection | No
 
 def opposite_of_asked(question: Analysis, a: Analysis, b: Analysis) -> Objection | None:
     """One answer speaks of the other end than the question: the smallest for the largest."""
-    if asks_yes_or_no(question) or not is_plain(question):
-        return None
-    asked = question.whole.reading.sides
-    for axis in sorted(asked):
-        pole, word = asked[axis]
-        if not _SUPERLATIVE.search(word):
-            continue
+    for axis, (pole, word) in _ends_asked(question):
         sides = [answer.whole.reading.sides.get(axis) for answer in (a, b)]
         turned = [side is not None and side[0] != pole for side in sides]
         if turned[0] != turned[1]:
             said = [side[1] if side else word for side in sides]
             return Objection("direction", said[0], said[1])
     return None
+
+
+@lru_cache(maxsize=1_024)
+def _ends_asked(question: Analysis) -> tuple[tuple[Axis, tuple[int, str]], ...]:
+    """The ends of axes that a question asks for: the largest, the cheapest."""
+    if asks_yes_or_no(question) or not is_plain(question):
+        return ()
+    asked = question.whole.reading.sides
+    return tuple(
+        (axis, asked[axis]) for axis in sorted(asked) if _SUPERLATIVE.search(asked[axis][1])
+    )
 
 
 def different_names(question: Analysis, a: Analysis, b: Analysis) -> Objection | None:
