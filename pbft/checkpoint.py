@@ -13,7 +13,7 @@ snapshot has to be trusted or transferred; q checkpoints rather than f + 1 make 
 from collections.abc import Callable, Sequence
 
 from pbft.context import Context
-from pbft.effects import Persist
+from pbft.effects import Persist, Send
 from pbft.item import Rules
 from pbft.log import MessageLog
 from pbft.messages import Checkpoint, Signed
@@ -60,15 +60,29 @@ class Checkpoints:
     def on_checkpoint(self, source: ReplicaId, signed: Signed[Checkpoint]) -> None:
         message = signed.message
         if message.sequence_number <= self._log.low_watermark:
+            self._prove(source, message)
             return
-        if message.sequence_number % CHECKPOINT_INTERVAL or not self._log.in_window(
-            message.sequence_number
-        ):
+        # Whoever catches up by the ledger is above its watermarks, until a checkpoint is stable.
+        highest = max(self._log.high_watermark, self._context.applied + CHECKPOINT_INTERVAL)
+        if message.sequence_number % CHECKPOINT_INTERVAL or message.sequence_number > highest:
             self._context.refuse(source, "watermarks")
+        elif message.replica in self._votes.get(message.sequence_number, ()):
+            return
         elif not self._context.is_genuine(signed):
             self._context.refuse(source, "signature")
         else:
             self.add(signed)
+
+    def _prove(self, source: ReplicaId, message: Checkpoint) -> None:
+        """A peer has come to our stable checkpoint late. It missed the votes that made it stable,
+        and without them its watermarks stay where they are, however much it applies."""
+        stable = message.sequence_number == self._log.low_watermark
+        if stable and message.replica == source and message.epoch == self._context.epoch:
+            # Its own vote and ours would only be answered in turn.
+            parties = (source, self._context.me)
+            self._context.emit(
+                *(Send(source, vote) for vote in self.proof if vote.message.replica not in parties)
+            )
 
     def add(self, signed: Signed[Checkpoint]) -> None:
         """A vote that is genuine, or our own."""
