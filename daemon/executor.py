@@ -29,9 +29,9 @@ from pbft import effects
 from pbft.codec import encode
 from pbft.events import AnswerDeadline, Timer
 from pbft.evidence import accused, kind_of
-from pbft.messages import EpochCertificate, Evidence, WireMessage
+from pbft.messages import EpochCertificate, Evidence, Signed, WireMessage
 from pbft.records import Record
-from pbft.types import ReplicaId, RequestId, SequenceNumber
+from pbft.types import MESSAGE_BYTES_MAX, ReplicaId, RequestId, SequenceNumber
 
 log = logging.getLogger("qnode.consensus")
 
@@ -156,7 +156,8 @@ class Executor:
     def _perform(self, effect: effects.Effect) -> None:
         match effect:
             case effects.Broadcast(message):
-                self._network.broadcast(encode(message))
+                if frame := _frame(message):
+                    self._network.broadcast(frame)
             case effects.Send(replica, message):
                 self._send(replica, message)
             case effects.ArmTimer(timer, delay_ms):
@@ -199,8 +200,8 @@ class Executor:
 
     def _send(self, replica: ReplicaId, message: WireMessage) -> None:
         public_key = self._roster.public_key(replica)
-        if public_key is not None:
-            self._network.send(public_key, encode(message))
+        if public_key is not None and (frame := _frame(message)):
+            self._network.send(public_key, frame)
 
     def _cancel(self, timer: Timer) -> None:
         self._timers.cancel(timer)
@@ -222,3 +223,17 @@ class Executor:
         )
         if len(self.seen.evidence) < EVIDENCE_MAX and evidence not in self.seen.evidence:
             self.seen.evidence.append(evidence)
+
+
+def _frame(message: WireMessage) -> bytes | None:
+    """None if nobody would read it: a lost message is made good, a dead node is not."""
+    frame = encode(message)
+    if len(frame) <= MESSAGE_BYTES_MAX:
+        return frame
+    log.error(
+        "a message of %d bytes (%s) was not sent: at most %d are read",
+        len(frame),
+        type(message.message if isinstance(message, Signed) else message).__name__,
+        MESSAGE_BYTES_MAX,
+    )
+    return None

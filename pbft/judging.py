@@ -10,6 +10,7 @@ machine could be, has signed the evidence against itself.
 """
 
 from pbft import digest
+from pbft.codec import encode_value
 from pbft.context import Context
 from pbft.evidence import accused, evidence_fault, needs_measuring
 from pbft.history import History
@@ -31,7 +32,7 @@ from pbft.messages import (
 )
 from pbft.observation import Observation
 from pbft.state import is_possible
-from pbft.types import ReplicaId, SequenceNumber
+from pbft.types import BATCH_BYTES_MAX, ReplicaId, SequenceNumber
 from pbft.watch import Watch
 
 FALSE_TOLERANCES = 2
@@ -66,6 +67,8 @@ class Judging:
         """Why the proposal is wrong, whatever its answers mean; None if it may be right."""
         if not slot.batch and not self.ends_epoch(slot.sequence_number):
             return "batch-empty"
+        if sum(len(encode_value(entry)) for entry in slot.batch or ()) > BATCH_BYTES_MAX:
+            return "batch-large"
         taken = self.numbers_in_slots(but=slot)
         for index, entry in enumerate(slot.batch or ()):
             if fault := self._check_entry(source, slot, index, entry, taken):

@@ -24,15 +24,12 @@ from pbft.messages import Batch, EndorsedChange, Entry, Item, PrePrepare, Propos
 from pbft.motions import Motions
 from pbft.observation import Observation
 from pbft.records import ProposalAccepted
-from pbft.types import BATCH_ITEMS_MAX, MESSAGE_BYTES_MAX, SequenceNumber
+from pbft.types import BATCH_BYTES_MAX, BATCH_ITEMS_MAX, SequenceNumber
 
 PROPOSALS_OPEN_MAX = 2
 """Undecided slots that a primary keeps open. Beyond it items wait and share the next batch, so
 that batches grow with the load and a lone item never waits. Votes are half of all messages if every
 item has a slot of its own; a few slots are enough to use the time that votes are on their way."""
-
-BATCH_BYTES_MAX = MESSAGE_BYTES_MAX - 64 * 1024
-"""Leaves room for a quorum of signatures, so that the decided slot fits into a frame too."""
 
 
 class Proposing:

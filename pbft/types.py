@@ -59,6 +59,9 @@ U64_MAX: Final = 2**64 - 1
 MESSAGE_BYTES_MAX: Final = 4 * 1024 * 1024
 """A longer frame is refused before it is parsed."""
 
+BATCH_BYTES_MAX: Final = MESSAGE_BYTES_MAX - 64 * 1024
+"""Leaves room for a quorum of signatures, so that the decided slot fits into a frame too."""
+
 
 def faults_tolerated(n: int) -> int:
     """f, the number of Byzantine replicas among n that can do no harm (§2: n >= 3f + 1)."""

@@ -172,6 +172,18 @@ def test_a_slot_that_waits_for_the_ledger_is_sent_all_the_same(
     assert bench.network.sent == [(public_key(2), encode(slot))]
 
 
+def test_what_is_too_large_to_be_read_is_not_sent_and_stops_nobody(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("daemon.executor.MESSAGE_BYTES_MAX", len(encode(VOTE)) - 1)
+    bench.perform(effects.Broadcast(VOTE), effects.Send(ReplicaId(2), VOTE))
+    assert bench.events == []
+    assert "(Commit) was not sent" in caplog.text
+    monkeypatch.setattr("daemon.executor.MESSAGE_BYTES_MAX", len(encode(VOTE)))
+    bench.perform(effects.Broadcast(VOTE))
+    assert bench.events == ["broadcast"]
+
+
 def test_a_slow_disk_gets_a_thread_and_a_quick_one_does_not(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
