@@ -89,6 +89,9 @@ class Execution:
         self._epochs = epochs
         self._history = history
         self._pending: dict[SequenceNumber, DecidedSlot] = {}
+        self._in_order: set[SequenceNumber] = set()
+        """Slots that a new view took over, whose answers wait until they are applied: an attempt
+        may stand in two of them, and everybody must hear the first."""
         self._on_suspect = on_suspect
         self._on_epoch = on_epoch
         self._gap_seen = 0
@@ -112,10 +115,16 @@ class Execution:
         """A slot was decided here, or was proven to be decided elsewhere."""
         if slot.sequence_number <= self._context.applied or slot.sequence_number in self._pending:
             return
-        for index, item in items(slot.batch):
-            self._on_item(slot, index, item)
+        if slot.sequence_number <= self._context.taken_over:
+            self._in_order.add(slot.sequence_number)
+        else:
+            self._take_items(slot)
         self._pending[slot.sequence_number] = slot
         self._apply()
+
+    def _take_items(self, slot: DecidedSlot) -> None:
+        for index, item in items(slot.batch):
+            self._on_item(slot, index, item)
 
     def _on_item(self, slot: DecidedSlot, index: int, item: Item) -> None:
         request = item.request.message
@@ -135,6 +144,9 @@ class Execution:
         context = self._context
         while slot := self._pending.pop(SequenceNumber(context.applied + 1), None):
             self._gap_seen = 0
+            if slot.sequence_number in self._in_order:
+                self._in_order.remove(slot.sequence_number)
+                self._take_items(slot)
             state = after(context.state, slot)
             self._try_again(slot, state)
             checkpoint = self._checkpoints.make(state)
@@ -147,6 +159,7 @@ class Execution:
             if ends:
                 # Whatever is pending beyond was not decided in this epoch.
                 self._pending.clear()
+                self._in_order.clear()
                 self._on_epoch(state)
                 return
             context.take_state(state)
@@ -225,10 +238,13 @@ class Execution:
         if message.replica != source or not self._context.is_genuine(signed):
             self._context.refuse(source, "signature")
             return False
-        behind = message.applied > self._context.applied or message.epoch > self._epochs.proven
-        if behind and self._asked is None and source not in self._unhelpful:
-            self._ask(source, message.applied)
+        if message.applied > self._context.applied or message.epoch > self._epochs.proven:
+            self._ask_if_free(source, message.applied)
         return True
+
+    def _ask_if_free(self, replica: ReplicaId, goal: SequenceNumber) -> None:
+        if self._asked is None and replica not in self._unhelpful:
+            self._ask(replica, goal)
 
     def _ask(self, replica: ReplicaId, goal: SequenceNumber) -> None:
         self._asked, self._goal, self._asked_at = replica, goal, self._context.applied
@@ -240,6 +256,9 @@ class Execution:
     def on_ledger_wanted(self, source: ReplicaId, wanted: LedgerWanted) -> None:
         """Sends what follows, and the same only once until the next look: who asks for it again
         and again must not keep us busy with it."""
+        if wanted.first > self._context.applied + 1:
+            # A member that left with an epoch says no height, and may be all that knows its end.
+            self._ask_if_free(source, SequenceNumber(wanted.first - 1))
         known, proven = self._served.get(source, (0, -1))
         first = SequenceNumber(max(wanted.first, known + 1))
         last = SequenceNumber(min(self._context.applied, wanted.first + CATCH_UP_SLOTS - 1))
