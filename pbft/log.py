@@ -15,6 +15,11 @@ from pbft.messages import (
 )
 from pbft.types import WINDOW, Digest, ReplicaId, SequenceNumber
 
+ACCEPTED_MAX = 8
+"""Batches that a slot keeps because they were voted for. Another one needs another view, in which a
+quorum prepares and nothing is decided: with correct primaries in between, it does not come to so
+many."""
+
 
 @dataclass(slots=True)
 class Slot:
@@ -39,7 +44,12 @@ class Slot:
     certificate: PreparedCertificate | None = None
     """The newest prepared certificate, of this view or an earlier one."""
     contents: dict[Digest, Batch] = field(default_factory=lambda: {digests.NULL_BATCH: ()})
-    """Batches by digest: the proposal's, the certificate's, the null request's."""
+    """Batches by digest: the proposal's, the certificate's, those voted for, the null request's."""
+
+    accepted: dict[Digest, Signed[PrePrepare]] = field(default_factory=dict)
+    """What this replica has voted for, the latest vote last. A certificate for it may be shown in
+    any later view, by whoever hid it until then: the batch must be at hand (the set Q of Castro and
+    Liskov 2002, §3.2.4)."""
 
     @property
     def digest(self) -> Digest | None:
@@ -59,6 +69,13 @@ class Slot:
         return [self.commits[r] for r in sorted(self.commits)
                 if self.commits[r].message.digest == digest]  # fmt: skip
 
+    def accept(self, pre_prepare: Signed[PrePrepare]) -> None:
+        """This replica votes for the proposal."""
+        self.accepted.pop(pre_prepare.message.digest, None)
+        self.accepted[pre_prepare.message.digest] = pre_prepare
+        while len(self.accepted) > ACCEPTED_MAX:
+            del self.accepted[next(iter(self.accepted))]
+
     def enter_view(self, pre_prepare: Signed[PrePrepare] | None) -> None:
         """Votes count within one view; what was prepared or decided stays."""
         self.pre_prepare = pre_prepare
@@ -68,7 +85,7 @@ class Slot:
         self.commits = {}
         self.spare = {}
         self.prepared = False
-        kept = {digests.NULL_BATCH, self.digest}
+        kept = {digests.NULL_BATCH, self.digest, *self.accepted}
         if self.certificate is not None:
             kept.add(self.certificate.pre_prepare.message.digest)
         if self.decided is not None:

@@ -70,6 +70,7 @@ class NormalCase:
         """Our own proposal, which is our prepare too."""
         slot = self._log.slot(proposal.pre_prepare.message.sequence_number)
         self._keep(slot, proposal)
+        slot.accept(proposal.pre_prepare)
         self._note(slot, Stage.PROPOSED, self._context.me)
         self._mark_proposed(slot)
         self._advance(slot)
@@ -130,12 +131,13 @@ class NormalCase:
         if slot.pre_prepare is None or slot.batch is None:
             return
         self._context.emit(Persist(ProposalAccepted(Proposal(slot.pre_prepare, slot.batch))))
-        self._vote(slot, slot.pre_prepare.message)
+        self._vote(slot, slot.pre_prepare)
         self._advance(slot)
 
-    def _vote(self, slot: Slot, message: PrePrepare) -> None:
-        prepare = self._own_prepare(message)
+    def _vote(self, slot: Slot, pre_prepare: Signed[PrePrepare]) -> None:
+        prepare = self._own_prepare(pre_prepare.message)
         self._context.broadcast(prepare)
+        slot.accept(pre_prepare)
         slot.prepares[self._context.me] = prepare
 
     def _own_prepare(self, message: PrePrepare) -> Signed[Prepare]:
@@ -172,7 +174,7 @@ class NormalCase:
             # We follow the quorum without judging. The others may not have seen the prepares
             # that we saw, and would lack ours.
             self._context.emit(Persist(ProposalAccepted(Proposal(slot.pre_prepare, slot.batch))))
-            self._vote(slot, slot.pre_prepare.message)
+            self._vote(slot, slot.pre_prepare)
         prepares = tuple(slot.prepares_for(slot.digest))
         slot.prepared = True
         slot.judging = False
@@ -306,7 +308,7 @@ class NormalCase:
         for slot in self._log:
             slot.enter_view(proposed.get(slot.sequence_number))
             if slot.pre_prepare is not None and not is_primary:
-                self._vote(slot, slot.pre_prepare.message)
+                self._vote(slot, slot.pre_prepare)
         for slot in self._log:
             self._advance(slot)
         self.fetching.fetch()
@@ -334,6 +336,7 @@ class NormalCase:
             return
         slot = self._log.slot(message.sequence_number)
         slot.contents[message.digest] = proposal.batch
+        slot.accept(proposal.pre_prepare)
         if message.view != self._context.view or not self._context.active:
             return
         slot.pre_prepare = proposal.pre_prepare
@@ -395,6 +398,11 @@ class NormalCase:
         me = self._context.me
         records: list[ProposalAccepted | Prepared | Decided] = []
         for slot in self._log:
+            records += [
+                ProposalAccepted(Proposal(pre_prepare, slot.contents[known]))
+                for known, pre_prepare in slot.accepted.items()
+                if known in slot.contents and pre_prepare != slot.pre_prepare
+            ]
             if slot.certificate is not None:
                 message = slot.certificate.pre_prepare
                 batch = slot.contents[message.message.digest]

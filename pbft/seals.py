@@ -18,7 +18,7 @@ from pbft.item import WrongItem, check_seal
 from pbft.messages import Equivocation, Seal, SealChain, Signed
 from pbft.records import Sealed
 from pbft.round import Chain, Round, Rounds
-from pbft.types import CHAINS_MAX, ReplicaId
+from pbft.types import CHAINS_MAX, SEALS_MAX, ReplicaId
 
 
 class Seals:
@@ -92,6 +92,14 @@ class Seals:
                 self._compare(source, held, claimed)
                 return False
         for number in range(common, len(seals)):
+            if seals[number].message.view > self._context.view:
+                # Its author leads that view and may seal in it. Our next view-change would carry a
+                # seal of no earlier view, and nobody would take it.
+                self._context.refuse(source, "seal-view")
+                return False
+            if number >= SEALS_MAX:
+                self._context.refuse(source, "seals-many")
+                return False
             try:
                 check_seal(seals[number], seals[:number], *round_.key, self._context.rules)
             except WrongItem as wrong:

@@ -108,7 +108,7 @@ def check_incident(incident: Incident, nodes: int) -> None:
 def _fits(name: str, value: Any, default: Any, nodes: int) -> bool:
     processes = 2 * nodes
     match name:
-        case "node" | "leaves" | "of":
+        case "node" | "leaves" | "of" | "leader":
             return type(value) is int and 0 <= value < nodes
         case "sources" | "targets" | "nodes" | "slots" | "views" | "to" | "against" | "hidden":
             top = 2**64 if name in ("slots", "views") else processes

@@ -12,6 +12,8 @@ from simulator.faults.fabricate import Fabricate
 from simulator.faults.flood import Flood
 from simulator.faults.forge import Forge
 from simulator.faults.frame import Frame
+from simulator.faults.future_seal import FutureSeal
+from simulator.faults.hidden_batch import HiddenBatch
 from simulator.faults.items import BadItem
 from simulator.faults.lie import Lie
 from simulator.faults.matrix import Matrix
@@ -51,6 +53,8 @@ BEHAVIOURS: dict[str, type[Fault]] = {
     "flood": Flood,
     "forge": Forge,
     "frame": Frame,
+    "future_seal": FutureSeal,
+    "hidden_batch": HiddenBatch,
     "hide_proposals": HideProposals,
     "lie": Lie,
     "matrix": Matrix,
