@@ -298,11 +298,14 @@ class Execution:
             return
         if slot.commits[0].message.epoch == self._context.epoch:
             self._normal_case.restore_decided(slot)
+        still_open = {request.request_id for request in self._context.state.open_requests}
         for _, item in items(slot.batch):
-            # Its attempts are in the state, and whether it is done with.
+            # Its attempts are in the state, and whether it is done with. The policy does not tell:
+            # it may have changed since.
             request = item.request.message
-            if is_final(item, self._context.policy):
+            request_id = digest.request_id(request)
+            if request_id in still_open:
+                self._observation.close_attempt(request_id, item.attempt)
+            else:
                 self._history.add(request)
                 self._observation.close(request)
-            else:
-                self._observation.close_attempt(digest.request_id(request), item.attempt)

@@ -9,6 +9,7 @@ no decision, it is first sent what it may lack, then suspected.
 Endorsements are of one epoch. When that ends, whoever still wants a change endorses it anew.
 """
 
+from collections import deque
 from collections.abc import Callable
 
 from pbft import digest
@@ -44,6 +45,9 @@ CHANGES_MAX = 8
 
 EVIDENCE_BYTES_MAX = MESSAGE_BYTES_MAX // 2
 
+REFUTED_MAX = 256
+"""Refuted evidence that is remembered."""
+
 
 class Motions:
     """Changes and evidence that are not in the ledger yet."""
@@ -57,7 +61,11 @@ class Motions:
         """Proven, by who is accused."""
         self._unmeasured: dict[ReplicaId, FalseItem] = {}
         """Waits for our own measurement; one for each peer who sent it."""
+        self._refuted: deque[Digest] = deque(maxlen=REFUTED_MAX)
+        """Evidence that our own measurement did not bear out."""
         self._armed = False
+        self._waited_for: frozenset[object] = frozenset()
+        """What the ledger lacked when the clock was set."""
         self._helped = False
 
     # --- changes -------------------------------------------------------------------------------
@@ -176,10 +184,21 @@ class Motions:
         if fault := evidence_fault(evidence, self._context.rules):
             self._context.refuse(source, fault)
         elif isinstance(evidence, FalseItem) and needs_measuring(evidence, self._context.rules):
-            self._unmeasured[source] = evidence
-            self.on_compared()
+            self._measure(source, evidence)
         else:
             self._evidence[accused(evidence)] = evidence
+
+    def _measure(self, source: ReplicaId, evidence: FalseItem) -> None:
+        """One at a time for each peer, and none that was refuted: to accuse costs little, but to
+        compare answers costs much."""
+        waiting = self._unmeasured.get(source)
+        if waiting == evidence:
+            return
+        if waiting is not None or _digest_of(evidence) in self._refuted:
+            self._context.refuse(source, "evidence-again")
+            return
+        self._unmeasured[source] = evidence
+        self.on_compared()
 
     def on_compared(self) -> None:
         """New measurements came in."""
@@ -192,6 +211,7 @@ class Motions:
                 self._evidence[accused(evidence)] = evidence
             else:
                 self._context.refuse(source, "evidence")
+                self._refuted.append(_digest_of(evidence))
             self._judging.forget(evidence.item)
 
     # --- for the primary -----------------------------------------------------------------------
@@ -245,6 +265,7 @@ class Motions:
         )
         if due and not self._armed:
             self._helped = False
+            self._waited_for = self._owed()
             context.emit(ArmTimer(MotionsDue(), 2 * context.view_timeout_ms))
         elif self._armed and not due:
             context.emit(CancelTimer(MotionsDue()))
@@ -269,8 +290,14 @@ class Motions:
         self._context.emit(ArmTimer(MotionsDue(), self._context.view_timeout_ms))
 
     def on_applied(self) -> None:
-        """Progress: the clock starts anew."""
-        self._armed = False
+        """Progress: the clock starts anew, unless what it runs for is still left out. A primary
+        that proposes answers only must not win time with each of them."""
+        if self._context.state.pending is not None or not self._waited_for & self._owed():
+            self._armed = False
+
+    def _owed(self) -> frozenset[object]:
+        """The subjects of all that every honest primary would propose."""
+        return frozenset(subject_of(entry) for entry in self._wanted() if self._is_owed(entry))
 
     # --- reconnection, epochs, recovery --------------------------------------------------------
 
@@ -298,3 +325,7 @@ class Motions:
     def live_records(self) -> list[Endorsed]:
         own = self._endorsements.get(self._context.me, {})
         return [Endorsed(signed) for signed in own.values()]
+
+
+def _digest_of(evidence: FalseItem) -> Digest:
+    return digest.plain_digest(b"evidence", encode_value(evidence, Evidence))

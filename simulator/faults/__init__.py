@@ -3,6 +3,7 @@ comes out, so that everything it does not touch is the production code's behavio
 
 from simulator.faults.base import Fault
 from simulator.faults.bias import Bias
+from simulator.faults.censor import Censor
 from simulator.faults.collude import Collude
 from simulator.faults.contradict import Contradict
 from simulator.faults.copy import Copy
@@ -43,6 +44,7 @@ BEHAVIOURS: dict[str, type[Fault]] = {
     "bad_plan": BadPlan,
     "bad_view_change": BadViewChange,
     "bias": Bias,
+    "censor": Censor,
     "collude": Collude,
     "contradict": Contradict,
     "copy": Copy,

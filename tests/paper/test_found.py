@@ -6,16 +6,20 @@ from typing import Any
 import pytest
 
 from pbft import digest, effects, judging
-from pbft.events import NewViewDue, PrimaryDue, RevealGrace
+from pbft.events import AnswersCompared, NewViewDue, PrimaryDue, Received, RevealGrace
 from pbft.membership import Leave
 from pbft.messages import (
+    Accusation,
     AnswerCommitment,
     AnswerReveal,
     BatchContent,
     Commit,
+    FalseItem,
+    Item,
     Kind,
     LedgerWanted,
     Prepare,
+    PrePrepare,
     Proposal,
     Request,
     Seal,
@@ -179,3 +183,56 @@ def test_who_asks_for_what_we_lack_is_asked_in_turn() -> None:
     assert solo.got(effects.Send) == [
         effects.Send(ReplicaId(3), LedgerWanted(SequenceNumber(1), Epoch(0)))
     ]
+
+
+# --- what is kept out of the ledger --------------------------------------------------------------
+
+
+def test_a_primary_that_proposes_answers_only_is_replaced_while_questions_come() -> None:
+    """§9: each answer is progress, but not of the change that all want."""
+    cluster = Cluster(4)
+    cluster.nodes[0].replica._motions.ready = list  # type: ignore[method-assign, assignment]
+    cluster.endorse(Leave(ReplicaId(0)), 1, 2, 3)
+    for number in range(40):
+        cluster.ask(1, prompt=f"Question {number}?")
+        cluster.run()
+        cluster.now_ms += 1_000
+        cluster.settle(0)
+        if cluster.nodes[1].replica.state.membership.epoch:
+            return
+    pytest.fail("the change was left out for 40 seconds")
+
+
+# --- accusations that cost others more than the accuser ------------------------------------------
+
+
+def test_one_accusation_of_a_peer_is_measured_at_a_time_and_a_refuted_one_never_again() -> None:
+    cluster = Cluster(4)
+    for number in range(3):
+        cluster.ask(0, prompt=f"Question {number}?")
+        cluster.settle()
+    decided = [
+        entry
+        for number in sorted(cluster.nodes[1].ledger)
+        for entry in cluster.nodes[1].ledger[number].batch
+        if isinstance(entry, Item)
+    ]
+
+    def accusation(item: Item) -> Accusation:
+        entries = (digest.item_digest(item),)
+        claimed = digest.batch_digest(entries)
+        proposed = PrePrepare(NETWORK, Epoch(0), View(3), SequenceNumber(1), claimed, ReplicaId(3))
+        return Accusation(FalseItem(signed(3, proposed), entries, 0, item))
+
+    replica = cluster.nodes[1].replica
+    asked = []
+    for item in decided * 3:
+        produced = replica.step(Received(ReplicaId(3), accusation(item)))
+        asked += [effect for effect in produced if isinstance(effect, effects.CompareAnswers)]
+    assert len(asked) == 1
+    (one,) = asked
+    result = AnswersCompared(one.request_id, one.attempt, one.answers, *cluster.compare(one.texts))
+    replica.step(result)
+    produced = replica.step(Received(ReplicaId(3), accusation(decided[0])))
+    assert effects.Refused(ReplicaId(3), "evidence-again") in produced
+    assert not replica.state.standing(ReplicaId(3)).convicted
