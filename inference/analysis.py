@@ -30,11 +30,11 @@ _PLEASANTRY = re.compile(
     re.IGNORECASE,
 )
 _CODE_FENCE = re.compile(r"```[\w+-]*\n?")
-_LIST_MARK = re.compile(r"(?m)^\s*(?:[-*+•]|\d{1,2}[.)、]|#{1,6})\s+")
+_LIST_MARK = re.compile(r"(?m)^[^\S\n]*(?:[-*+•]|\d{1,2}[.)、]|#{1,6})\s+")
 # 1. … 2. … in one line is a list too, but "exit 7. The police" is none.
 _INLINE_LIST_MARK = re.compile(r"(?:(?<=[:：;；。\s])|^)(\d{1,2})[.)、]\s+(?=\D)")
 _MARKUP = re.compile(r"[*_`~]{1,3}(?=\S)|(?<=\S)[*_`~]{1,3}")
-_LINK = re.compile(r"!?\[([^\]]*)\]\([^)]*\)")
+_LINK = re.compile(r"!?\[([^\[\]]*)\]\([^()]*\)")
 _SENTENCE_END = re.compile(
     r"(?<=[!?;])\s+|(?<=[^\d\s.]{2}\.)\s+(?=[^a-z])|(?<=\d\.)\s+(?=[A-Z])|(?<=[！？。；])|\n+"
 )

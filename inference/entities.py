@@ -92,7 +92,7 @@ def names(question: str, answer: str) -> frozenset[str]:
         tokens = _WORD.findall(sentence)
         lower_rest = [token for token in tokens[1:] if not _capitalised(token)]
         restates = all(
-            stem(token.lower()) in asked or token.lower() in FUNCTION_WORDS or token.isdigit()
+            stem(token.lower()) in asked or token.lower() in FUNCTION_WORDS or token.isdecimal()
             for token in lower_rest
         )
         for span in _spans(sentence):

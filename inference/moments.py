@@ -55,7 +55,7 @@ _CLOCK = re.compile(
 )
 _HOUR_HALF = re.compile(r"(?<![\d:.,])(?P<h>1[0-2]|0?[1-9])\s*(?P<half>[ap]\.?m\b\.?)")
 _HAN_CLOCK = re.compile(
-    r"(?P<part>凌晨|清晨|早上|上午|中午|下午|傍晚|晚上|晚间|晚間|夜间|半夜)?\s*"
+    r"(?:(?P<part>凌晨|清晨|早上|上午|中午|下午|傍晚|晚上|晚间|晚間|夜间|半夜)\s*)?"
     rf"(?<![\d.])(?P<h>{_HAN_NUMBER})\s*[点點]\s*(?!几|幾|[零〇一二三四五六七八九](?![零〇一二三四五六七八九十]*分))"
     rf"(?P<min>半|{_HAN_NUMBER}(?=分))?分?"
 )
@@ -98,7 +98,10 @@ def split_moments(plain: str) -> tuple[list[Moment], str]:
 
     def take(pattern: re.Pattern[str], read: "_Reader", text: str) -> str:
         def replaced(match: re.Match[str]) -> str:
-            moment = read(match)
+            try:
+                moment = read(match)
+            except ValueError:  # no numeral: "〇廿點"
+                moment = None
             if moment is None:
                 return match[0]
             found.append((match.start(), moment))
@@ -138,7 +141,7 @@ _Reader = Callable[[re.Match[str]], Moment | None]
 
 
 def _number(text: str) -> int:
-    if text.isdigit():
+    if text.isdecimal():
         return int(text)
     text = text.replace("〇", "零").replace("兩", "二").replace("两", "二").replace("廿", "二十")
     if len(text) == 4:
@@ -177,7 +180,7 @@ def _clock(match: re.Match[str]) -> Moment:
 
 def _half_past(match: re.Match[str]) -> Moment | None:
     word = match["h"]
-    hour = int(word) if word.isdigit() else _SMALL.get(word)
+    hour = int(word) if word.isdecimal() else _SMALL.get(word)
     if hour is None:
         return None
     late = re.search("afternoon|evening|night|p\\.?m", match["rest"])

@@ -79,7 +79,7 @@ def _from_fractions(plain: str) -> Iterator[Quantity]:
             value = Fraction(high, low)
         else:
             word = match["count"]
-            count = int(word) if word.isdigit() else SMALL.get(word, 1)
+            count = int(word) if word.isdecimal() else SMALL.get(word, 1)
             value = Fraction(count, _PARTS[match["part"].rstrip("s")])
         yield measured(plain, match, value, SHARE)
 
@@ -97,12 +97,12 @@ def _from_halves(plain: str) -> Iterator[Quantity]:
             continue
         if han := match["hanunit"] or match["hanunit2"] or match["hanunit3"]:
             digits = match["hanwhole"] or match["hanwhole3"] or ""
-            count = int(digits) if digits.isdigit() else han_value(digits) if digits else 0
+            count = int(digits) if digits.isdecimal() else han_value(digits) if digits else 0
             name = _HAN_HALVED.get(han, han)
             yield measured(plain, match, count + Fraction(1, 2), UNITS[name], 1)
             continue
         word = match["whole"] or match["whole2"] or ""
-        whole = int(word) if word.isdigit() else SMALL.get(word, 1 if word in ("a", "an") else 0)
+        whole = int(word) if word.isdecimal() else SMALL.get(word, 1 if word in ("a", "an") else 0)
         unit = UNITS[match["unit"] or match["unit2"] or match["unit3"] or match["unit4"]]
         half = Fraction(0) if match["unit4"] else Fraction(1, 2)
         yield measured(plain, match, whole + half if not match["unit4"] else Fraction(1), unit, 1)
@@ -123,7 +123,7 @@ def _from_scores(plain: str) -> Iterator[Quantity]:
 
 
 def _points(word: str) -> int:
-    if word.isdigit():
+    if word.isdecimal():
         return int(word)
     return SMALL.get(word, 0) if word.isascii() else han_value(word)
 
@@ -132,5 +132,5 @@ def _from_republic(plain: str) -> Iterator[Quantity]:
     """Years of Taiwan's calendar: 民國 96 年 is 2007."""
     for match in _REPUBLIC.finditer(plain):
         year = match["year"]
-        count = int(year) if year.isdigit() else han_value(year)
+        count = int(year) if year.isdecimal() else han_value(year)
         yield measured(plain, match, Fraction(_REPUBLIC_FROM + count), PLAIN)

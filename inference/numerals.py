@@ -53,7 +53,7 @@ _UNIT = (
 _TENTHS = "成(?![长長為为功立本員员熟交果就份品名])"
 _PREFIX = "|".join(re.escape(name) for name in sorted(PREFIXES, key=lambda n: (-len(n), n)))
 _DIGITS = re.compile(
-    rf"(?P<prefix>(?<![a-z])(?:{_PREFIX}))?\s*"
+    rf"(?:(?P<prefix>(?<![a-z])(?:{_PREFIX}))\s*)?"
     r"(?<![a-z0-9])(?<![0-9][.,])(?P<sign>[-−]|(?<!\d )(?:minus|negative)\s+|零下\s*|[負负])?"
     r"(?P<number>\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?)"
     rf"(?P<ordinal>st|nd|rd|th)?(?:\s*(?P<scale>{_either(SCALES)}))?"

@@ -3,7 +3,7 @@
 import re
 
 _OPENING = (
-    r"^\W*(?:(?:well|so|in short|(?:the )?short answer(?: is)?|answer|the answer is|"
+    r"^\W*+(?:(?:well|so|in short|(?:the )?short answer(?: is)?|answer|the answer is|"
     r"in general|generally|"
     r"generally speaking|usually|normally|typically|as a rule|in most cases|"
     r"in principle|in theory|"
@@ -12,7 +12,7 @@ _OPENING = (
     r"at present|actually|in fact|as a matter of fact|honestly|frankly|unfortunately|sadly|"
     r"fortunately|luckily|apparently|i'm afraid|i would say|i'd say|in my opinion|"
     r"as far as i know|"
-    r"to be honest|overall|on the whole|for now|today)\W+)?\W*"
+    r"to be honest|overall|on the whole|for now|today)\W++)?+\W*+"
 )
 STANCE = re.compile(
     _OPENING + r"(?:"
@@ -52,7 +52,7 @@ STANCE = re.compile(
 # A bare verb is a stance only when the sentence stops there: 是 opens many statements.
 _HAN_END = r"(?=[，。！；：,.!;:\s]|$)"
 HAN_STANCE = re.compile(
-    r"^\W*(?:答案是|答[:：])?\W*"
+    r"^\W*+(?:答案是|答[:：])?+\W*+"
     r"(?:(?:[^，。,.]{0,6}(?:认为|指出|显示|表示|觉得)|根据[^，。,.]{1,6}|简单来说|简单地说|简而言之|简言之|总之|总而言之|"
     r"结论是|一般来说|一般而言|通常来说|通常|基本上|大致上|原则上|理论上|"
     r"严格来说|其实|事实上|实际上|坦白说|老实说|就目前而言|目前来看|目前|总的来说|大多数情况下|多数情况下|"

@@ -39,9 +39,9 @@ _HAN = (
     (ALL, "所有|全部|全体|每一个|每个|全数|一切|整个|皆|均"),
 )
 _HAN_QUANTIFIER = re.compile("|".join(f"(?P<q{n}>{words})" for n, words in _HAN))
-_OPENS_ONLY = re.compile(r"\W*(?:only|nobody|no one|none|just|只有|仅|没有人|无人)")
+_OPENS_ONLY = re.compile(r"\W*+(?:only|nobody|no one|none|just|只有|仅|没有人|无人)")
 _OPENS_ANY = re.compile(
-    r"\W*(?:any(?:one|body)|every(?:one|body)|all|任何人|人人|所有人|每个人|大家)"
+    r"\W*+(?:any(?:one|body)|every(?:one|body)|all|任何人|人人|所有人|每个人|大家)"
 )
 _ONLY = re.compile(r"\bonly (?:to |for |on |in |by )?(?:the )?(\w+)|\b(\w+) only\b")
 _EXCEPT = re.compile(
@@ -162,7 +162,7 @@ def _counted_in(plain: str) -> dict[str, int]:
     for at, token in enumerate(tokens):
         amount = _ENGLISH.get(token)
         counts_all = at and (tokens[at - 1] in _SKIPPED or tokens[at - 1] in _ENGLISH)
-        if amount is None and token.isdigit() and int(token) > 0 and not counts_all:
+        if amount is None and token.isdecimal() and int(token) > 0 and not counts_all:
             amount = SOME
         if amount is None:
             continue
@@ -174,7 +174,7 @@ def _counted_in(plain: str) -> dict[str, int]:
         for word in tokens[at + 1 : at + 1 + _REACH]:
             if not word[0].isalnum() or word in _ENGLISH:
                 break
-            if word in _SKIPPED or word.isdigit():
+            if word in _SKIPPED or word.isdecimal():
                 continue
             if word in FUNCTION_WORDS or word == "per":
                 break

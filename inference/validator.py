@@ -93,7 +93,7 @@ _WANTS_NUMBER = re.compile(
 _WANTS_STANCE = re.compile(
     r"^\s*(?:is|are|was|were|do|does|did|can|could|will|would|should|has|have|may)\b|[嗎吗]\s*[？?]?\s*$"
 )
-_LIST_ITEM = re.compile(r"(?m)^\s*(?:[-*•]|\d+[.)、]|[一二三四五六七八九十]+、)\s*\S")
+_LIST_ITEM = re.compile(r"(?m)^[^\S\n]*(?:[-*•]|\d+[.)、]|[一二三四五六七八九十]+、)\s*\S")
 _ENDS_WHOLE = re.compile(r"""[.!?。！？…)\]}"'」』”’`*:：;；%％]\s*$""")
 _FENCE = re.compile(r"^\s*```(?:json)?\s*|\s*```\s*$")
 _LOOP_WORDS = (1, 2, 3, 4, 6, 8)

@@ -38,13 +38,18 @@ _FUNCTION_HAN = (
 )
 _HAN_BREAK = re.compile(_FUNCTION_HAN)
 
+# A numeral longer than anybody means is cut: arithmetic on it takes long, and Python refuses it.
+_OVERLONG = re.compile(
+    r"([\d,.]{60})[\d,.]+|([零〇一二三四五六七八九十百千万萬亿億]{60})[零〇一二三四五六七八九十百千万萬亿億]+"
+)
+
 _SUFFIXES = ("ingly", "edly", "ing", "ies", "ied", "ed", "es", "ly", "s")
 
 
 def normalise(text: str) -> str:
     """Compatibility form (full-width becomes ASCII), lower case, straight apostrophes."""
     folded = unicodedata.normalize("NFKC", text).casefold()
-    return folded.replace("’", "'").replace("‘", "'")
+    return _OVERLONG.sub(r"\1\2", folded).replace("’", "'").replace("‘", "'")
 
 
 def words(text: str) -> list[str]:
