@@ -91,7 +91,8 @@ def progress_of(
 
 
 def finish(tally: "Tally", options: argparse.Namespace, more: dict[str, Any]) -> int:
-    """Keeps and tells the failures; the exit code is the worst of them."""
+    """Keeps and tells the failures; the exit code is the worst of them. Who ended it early is told
+    what was found so far, and does not wait until it is made small."""
     kept = [keep(result, options.out) for result in tally.failed]
     if options.json:
         plans = [str(path) for path in kept]
@@ -101,12 +102,14 @@ def finish(tally: "Tally", options: argparse.Namespace, more: dict[str, Any]) ->
             print(f"\nseed {result.plan.seed}, commit {commit()}")
             print(f"replay: qnode sim replay {path}")
             tell_result(result)
-        if tally.failed:
+        if tally.failed and not tally.interrupted:
             tell_shrunk(tally.failed[0], kept[0])
         print(
             f"{tally.seeds} runs, {tally.failures} failed; {tally.decisions} decisions, "
             f"{tally.simulated_s:,.0f} s simulated in {tally.wall_s:.1f} s"
         )
+    if tally.interrupted:
+        raise KeyboardInterrupt
     return max((result.finding.exit_code for result in tally.failed), default=0)
 
 
