@@ -62,14 +62,14 @@ def run_one(
     began_s = time.monotonic()
     result = run(plan, trace, make or World)
     wall_s = time.monotonic() - began_s
+    if options.json:
+        print_json(result.to_json() | {"wall_s": round(wall_s, 3), "commit": commit()})
+    else:
+        tell_result(result)
     if options.trace:
         write(options.trace, "".join(f"{line}\n" for line in trace.lines()))
     if options.html:
         from simulator.report import page
 
         write(options.html, page([(result, trace)]))
-    if options.json:
-        print_json(result.to_json() | {"wall_s": round(wall_s, 3), "commit": commit()})
-    else:
-        tell_result(result)
     return result.finding.exit_code
