@@ -8,6 +8,7 @@ import pytest
 
 from simulator import bench
 from simulator.commands import many
+from simulator.commands.scenario import run_one
 from simulator.console import check_folder, finish, tell_result, write
 from simulator.errors import BadScenario, Finding, SimulatorError
 from simulator.plan import Plan, from_text, to_text
@@ -45,6 +46,16 @@ def test_a_plan_that_cannot_be_kept_hides_no_finding(
     assert "cannot be written" in told.err
     if as_json:
         assert json.loads(told.out)["plans"] == [None]
+
+
+def test_a_trace_that_cannot_be_written_hides_no_finding(tmp_path: Path) -> None:
+    """A run that fails ends with the finding's exit code; one that holds, with a usage error."""
+    (tmp_path / "file").touch()
+    options = argparse.Namespace(trace=tmp_path / "file" / "t.txt", html=None, json=False)
+    with pytest.raises(SimulatorError, match="cannot be written"):
+        run_one(Plan(1, 1), options, "plan")
+    unexpected = Plan(1, 1, expect={"view_min": 9})
+    assert run_one(unexpected, options, "plan") == Finding.UNEXPECTED.exit_code
 
 
 def test_where_nothing_can_be_kept_is_refused_before_anything_runs(tmp_path: Path) -> None:
