@@ -20,6 +20,9 @@ def main() -> int:
     except SimulatorError as error:
         print(f"qnode sim: {error}", file=sys.stderr)
         return commands.EXIT_USAGE
+    except KeyboardInterrupt:
+        print("qnode sim: interrupted.", file=sys.stderr)
+        return commands.EXIT_INTERRUPTED
     return code
 
 

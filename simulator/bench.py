@@ -111,7 +111,7 @@ def _seeds(count: int) -> dict[str, Any]:
 
 def _twins(count: int) -> float:
     began_s = time.process_time()
-    results = [run(plan) for plan in itertools.islice(twin_plans(4, 7, 1_000, 0), count)]
+    results = [run(plan) for plan in itertools.islice(twin_plans(4, 7, 1_000, 0), max(1, count))]
     return len(results) / max(time.process_time() - began_s, 1e-9)
 
 

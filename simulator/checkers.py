@@ -78,7 +78,6 @@ class Checkers:
         network: bytes,
         check: Check = check_simulated,
     ) -> None:
-        self.policy = policy
         self.network = network
         self.check = check
         self.byzantine: set[int] = set()
@@ -358,9 +357,10 @@ class Checkers:
         if outcome.representative not in winners:
             self.fail("validity", f"the words of slot {number} are of nobody in its cluster")
         words: Any = said[outcome.representative].text  # type: ignore[index]
-        tolerance_bp = self.policy.similarity_tolerance_bp
+        # The rules of before the slot: members may have agreed on others since the genesis.
+        policy = self.states.get(number - 1, self.newest).policy
+        threshold_bp = policy.similarity_threshold_bp - 2 * policy.similarity_tolerance_bp
         for replica in winners:
             other = said[replica].text
-            threshold_bp = self.policy.similarity_threshold_bp - 2 * tolerance_bp
             if not self.alike(item.request.message.prompt, words, other, threshold_bp):
                 self.fail("validity", f"slot {number} joins {words!r} and {other!r}, which differ")

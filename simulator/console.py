@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 import shlex
 import subprocess
 import sys
@@ -11,7 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from simulator.errors import SimulatorError
+from pbft.types import faults_tolerated
+from simulator.errors import BadScenario, SimulatorError
 
 if TYPE_CHECKING:
     from simulator.run import Result
@@ -28,6 +30,12 @@ def tell_result(result: "Result") -> None:
         f"{figures['messages']} messages, {figures['simulated_s']} s simulated; "
         f"trace {result.digest}"
     )
+    if figures["outside_guarantee"]:
+        bearable = faults_tolerated(result.plan.nodes)
+        print(
+            f"Beyond the guarantee: of {result.plan.nodes} nodes at most {bearable} may be faulty, "
+            "and more are."
+        )
     if figures["accused"]:
         proven = ", ".join(f"R{r} ({', '.join(k)})" for r, k in figures["accused"].items())
         print(f"Proven faulty: {proven}.")
@@ -54,11 +62,29 @@ def say_what(what: str) -> None:
 
 
 def write(path: Path, text: str) -> None:
+    """Names may hold what is not UTF-8; escaped it is the same JSON, and readable elsewhere."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
+        path.write_text(text, encoding="utf-8", errors="backslashreplace")
     except OSError as error:
         raise SimulatorError(f"{path} cannot be written: {error.strerror}.") from None
+    except ValueError:
+        raise SimulatorError(f"{str(path)!r} cannot be the name of a file.") from None
+
+
+def check_folder(folder: Path) -> None:
+    """Raises `BadScenario` if nothing can be kept there: better before the runs than after."""
+    there = folder.absolute()
+    try:
+        while not there.exists() and there != there.parent:
+            there = there.parent
+        usable = there.is_dir() and os.access(there, os.W_OK | os.X_OK)
+    except (OSError, ValueError):
+        usable = False
+    if not usable:
+        raise BadScenario(
+            f"--out {folder}: {there} is no folder that can be written to; choose another."
+        )
 
 
 def print_json(document: Any) -> None:
@@ -91,45 +117,63 @@ def progress_of(
 
 
 def finish(tally: "Tally", options: argparse.Namespace, more: dict[str, Any]) -> int:
-    """Keeps and tells the failures; the exit code is the worst of them."""
-    kept = [keep(result, options.out) for result in tally.failed]
+    """Keeps and tells the failures; the exit code is the worst of them. Who ended it early is told
+    what was found so far, and does not wait until it is made small."""
     if options.json:
-        plans = [str(path) for path in kept]
+        kept = [kept_path(result, options.out) for result in tally.failed]
+        plans = [None if path is None else str(path) for path in kept]
         print_json({**more, **tally.to_json(), "plans": plans, "commit": commit()})
     else:
-        for result, path in zip(tally.failed, kept, strict=True):
-            print(f"\nseed {result.plan.seed}, commit {commit()}")
-            print(f"replay: qnode sim replay {path}")
-            tell_result(result)
-        if tally.failed:
-            tell_shrunk(tally.failed[0], kept[0])
-        print(
-            f"{tally.seeds} runs, {tally.failures} failed; {tally.decisions} decisions, "
-            f"{tally.simulated_s:,.0f} s simulated in {tally.wall_s:.1f} s"
-        )
+        _tell_all(tally, options.out)
+    if tally.interrupted:
+        raise KeyboardInterrupt
     return max((result.finding.exit_code for result in tally.failed), default=0)
 
 
-def keep(result: "Result", folder: Path) -> Path:
+def _tell_all(tally: "Tally", folder: Path) -> None:
+    kept = []
+    for result in tally.failed:
+        print(f"\nseed {result.plan.seed}, commit {commit()}")
+        tell_result(result)
+        kept.append(kept_path(result, folder))
+        if kept[-1] is not None:
+            print(f"replay: qnode sim replay {shlex.quote(str(kept[-1]))}")
+    if tally.failed and not tally.interrupted:
+        tell_shrunk(tally.failed[0], kept[0])
+    print(
+        f"{tally.seeds} runs, {tally.failures} failed; {tally.decisions} decisions, "
+        f"{tally.simulated_s:,.0f} s simulated in {tally.wall_s:.1f} s"
+    )
+
+
+def kept_path(result: "Result", folder: Path, suffix: str = ".json") -> Path | None:
+    """Where the plan is kept now; None, said on standard error, if it cannot be: a full disk must
+    not hide what was found."""
+    try:
+        return keep(result, folder, suffix)
+    except SimulatorError as error:
+        print(f"qnode: {error}", file=sys.stderr)
+        return None
+
+
+def keep(result: "Result", folder: Path, suffix: str = ".json") -> Path:
     from simulator.plan import to_text
 
     name = (result.plan.name or f"seed {result.plan.seed}").replace(" ", "-").replace("/", "-")
-    path = folder / f"{name}.json"
+    path = folder / f"{name}{suffix}"
     write(path, to_text(result.plan))
     return path
 
 
-def tell_shrunk(result: "Result", path: Path) -> None:
+def tell_shrunk(result: "Result", path: Path | None) -> None:
+    """What is left of the failure, kept beside its plan if that could be kept."""
     from simulator.plan import incident_to_json
     from simulator.run import run
     from simulator.trace import Trace
 
     small = shrunk(result, SHRINK_S)
-    shrunk_path = path.with_suffix(".min.json")
-    from simulator.plan import to_text
-
-    write(shrunk_path, to_text(small.plan))
-    print(f"\nShrunk to {len(small.plan.faults)} faults: {shrunk_path}")
+    where = None if path is None else kept_path(small, path.parent, ".min.json")
+    print(f"\nShrunk to {len(small.plan.faults)} faults{'' if where is None else f': {where}'}")
     for fault in small.plan.faults:
         print(f"  {json.dumps(incident_to_json(fault))}")
     trace = Trace(keep=True)

@@ -17,6 +17,19 @@ class BadScenario(SimulatorError):
     """The text says which entry is wrong and what it could be."""
 
 
+SHOWN_MAX = 80
+
+
+def shown(value: object) -> str:
+    """A value from outside, for a sentence: its start, if it is long. Python has no words for
+    numbers of thousands of digits and for what is nested very deeply."""
+    try:
+        words = repr(value)
+    except (ValueError, RecursionError):
+        return "far too large"
+    return words if len(words) <= SHOWN_MAX else f"{words[:SHOWN_MAX]}…"
+
+
 class Finding(StrEnum):
     """What a run found out. The exit codes differ, so that a script can tell them apart."""
 

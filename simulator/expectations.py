@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from simulator.errors import BadScenario, Finding
+from simulator.errors import BadScenario, Finding, shown
 
 KNOWN = {
     "finding": "how the run ends: holds (default), safety, liveness or crash",
@@ -23,12 +23,36 @@ KNOWN = {
 }
 
 
-def check(expect: Mapping[str, Any]) -> None:
-    for name in expect:
+def check(expect: Any) -> None:
+    """Raises `BadScenario` unless it can be compared with what came out."""
+    if not isinstance(expect, Mapping):
+        raise BadScenario(f"expect is {shown(expect)}; write [expect] and a line for each entry.")
+    for name, value in expect.items():
         if name not in KNOWN:
-            raise BadScenario(f"expect has no {name!r}; it has: {', '.join(KNOWN)}.")
-    if expect.get("finding", "holds") not in [finding.value for finding in Finding]:
-        raise BadScenario(f"expect.finding cannot be {expect['finding']!r}.")
+            raise BadScenario(f"expect has no {shown(name)}; it has: {', '.join(KNOWN)}.")
+        if wanted := _unfit(name, value):
+            raise BadScenario(f"expect.{name} cannot be {shown(value)}; it must be {wanted}.")
+
+
+def _unfit(name: str, value: Any) -> str | None:
+    """What it must be, if it is something else."""
+    match name:
+        case "finding":
+            known = [finding.value for finding in Finding]
+            return None if value in known else f"one of {', '.join(known)}"
+        case "rule":
+            return None if type(value) is str else "the word of a rule, such as agreement"
+        case "outside_guarantee":
+            return None if type(value) is bool else "true or false"
+        case "accused" | "accused_within":
+            return None if _all(int, value) else "a list of nodes, such as [3]"
+        case "refused" | "refused_not":
+            return None if _all(str, value) else 'a list of reasons, such as ["signature"]'
+    return None if type(value) is int and value >= 0 else "a whole number from 0"
+
+
+def _all(kind: type, value: Any) -> bool:
+    return isinstance(value, list | tuple) and all(type(entry) is kind for entry in value)
 
 
 def fault(

@@ -104,14 +104,12 @@ class Incidents:
             end(place, incident)
 
     def calm(self) -> None:
-        """The network heals and the disks are well; behaviours without end go on."""
+        """The network heals, the disks are well, and who is to come back does; what is over now
+        does not end a second time. Behaviours without end go on."""
         world = self._world
         for place, incident in enumerate(self._faults):
-            if (
-                place in self._begun
-                and incident.kind not in BEHAVIOURS
-                and incident.kind != "crash"
-            ):
+            for_good = incident.kind == "crash" and incident.until_ms is None
+            if place in self._begun and incident.kind not in BEHAVIOURS and not for_good:
                 self._end(place, incident)
         world.network.cuts.clear()
         world.network.weather.clear()

@@ -10,7 +10,7 @@ from typing import Any
 
 from pbft.policy import Policy
 from pbft.types import FULL_BP
-from simulator.errors import BadScenario
+from simulator.errors import BadScenario, shown
 from simulator.faults import BEHAVIOURS
 from simulator.plan import Incident
 from simulator.weather import WHERE
@@ -85,18 +85,20 @@ def check_incident(incident: Incident, nodes: int) -> None:
     known = settings_of(incident.kind)
     if known is None:
         names = ", ".join(sorted([*SURROUNDINGS, *BEHAVIOURS]))
-        raise BadScenario(f"There is no fault {incident.kind!r}; there are: {names}.")
+        raise BadScenario(f"There is no fault {shown(incident.kind)}; there are: {names}.")
     for name in incident.settings:
         if name not in known:
             raise BadScenario(
-                f"{incident.kind} has no setting {name!r}; it has: {', '.join(known) or 'none'}."
+                f"{incident.kind} has no setting {shown(name)}; "
+                f"it has: {', '.join(known) or 'none'}."
             )
     for name, default in known.items():
         if default is REQUIRED and name not in incident.settings:
             raise BadScenario(f"{incident.kind} needs the setting {name!r}.")
         value = incident.get(name, default)
-        if value is not None and not _fits(name, value, default, nodes):
-            raise BadScenario(f"{incident.kind}: {name} cannot be {value!r}.")
+        absent = value is None and default is None
+        if not absent and not _fits(name, value, default, nodes):
+            raise BadScenario(f"{incident.kind}: {name} cannot be {shown(value)}.")
 
     if incident.kind == "set_policy":
         try:
@@ -118,7 +120,7 @@ def _fits(name: str, value: Any, default: Any, nodes: int) -> bool:
                 _whole_numbers(side, processes) for side in value
             )
         case "messages":
-            return isinstance(value, list | tuple) and all(type(v) is str for v in value)
+            return isinstance(value, list | tuple) and all(_is_text(v) for v in value)
         case "extra_ms":
             return _whole_numbers(value, 10_000_000) and len(value) == 2 and value[0] <= value[1]
         case "lose":
@@ -126,8 +128,13 @@ def _fits(name: str, value: Any, default: Any, nodes: int) -> bool:
         case "quiet":
             return type(value) is bool
     if isinstance(default, str):
-        return type(value) is str
+        return _is_text(value)
     return type(value) is int and 0 <= value <= 10_000_000
+
+
+def _is_text(value: Any) -> bool:
+    """JSON can spell halves of characters, which no message can carry."""
+    return type(value) is str and not any("\ud800" <= character <= "\udfff" for character in value)
 
 
 def _whole_numbers(value: Any, top: int) -> bool:

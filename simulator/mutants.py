@@ -27,6 +27,7 @@ from simulator.generate import plan_of
 from simulator.mutant_list import MUTANTS, Mutant
 from simulator.plan import Plan
 from simulator.run import run
+from simulator.swarm import ignore_interrupts
 
 SEEDS = 150
 """Swarm seeds tried after the catalogue."""
@@ -142,5 +143,5 @@ def _plans(mutant: Mutant) -> Iterator[Plan]:
 def kill_all(mutants: Sequence[Mutant], workers: int) -> Iterator[Death]:
     """Each in a fresh process."""
     context = multiprocessing.get_context("fork" if hasattr(os, "fork") else "spawn")
-    with context.Pool(max(1, workers), maxtasksperchild=1) as pool:
+    with context.Pool(max(1, workers), ignore_interrupts, maxtasksperchild=1) as pool:
         yield from pool.imap_unordered(kill, mutants, chunksize=1)

@@ -11,12 +11,15 @@ from typing import Any
 
 from pbft.policy import Policy
 from pbft.types import FULL_BP
-from simulator.errors import BadScenario
+from simulator import expectations
+from simulator.errors import BadScenario, shown
 from simulator.meaning import Models
 
 FORMAT = "qnode plan 1"
 NODES_MAX = 128
 FAULTS_MAX = 10_000
+QUESTIONS_MAX = 100_000
+SEED_MAX = 2**64 - 1
 MS_MAX = 10_000_000
 KINDS = ("text", "label", "number")
 
@@ -160,7 +163,7 @@ def from_json(body: Any) -> Plan:
 
 def incident_from_json(entry: Any) -> Incident:
     if not isinstance(entry, dict) or "kind" not in entry:
-        raise BadScenario(f"A fault needs a kind: {entry!r}.")
+        raise BadScenario(f"A fault needs a kind: {shown(entry)}.")
     settings = dict(entry)
     kind, at_ms = settings.pop("kind"), settings.pop("at_ms", 0)
     return Incident(kind, at_ms, settings.pop("until_ms", None), settings)
@@ -168,42 +171,91 @@ def incident_from_json(entry: Any) -> Incident:
 
 def check(plan: Plan) -> None:
     """Raises `BadScenario` unless the plan can run."""
-    from simulator.kinds import check_incident
-
-    if type(plan.seed) is not int or plan.seed < 0:
-        raise BadScenario("The seed must be a whole number from 0.")
+    if type(plan.seed) is not int or not 0 <= plan.seed <= SEED_MAX:
+        raise BadScenario(f"The seed must be a whole number from 0 to {SEED_MAX}.")
     if type(plan.nodes) is not int or not 1 <= plan.nodes <= NODES_MAX:
         raise BadScenario(f"nodes must be from 1 to {NODES_MAX}.")
+    if type(plan.name) is not str:
+        raise BadScenario(f"The name is {shown(plan.name)}; it must be text.")
+    if type(plan.exponential) is not bool:
+        raise BadScenario(
+            f"long_tail (exponential) is {shown(plan.exponential)}; it must be true or false."
+        )
     _check_range("delay_ms", plan.delay_ms)
-    _check_range("answer_ms", plan.models.answer_ms)
-    _check_range("compare_ms", plan.models.compare_ms)
-    for name in ("right_bp", "abstain_bp", "error_bp"):
-        _check_ms(name, getattr(plan.models, name), FULL_BP)
     _check_ms("calm_ms", plan.calm_ms)
     _check_ms("bound_ms", plan.bound_ms)
-    plan.the_policy()
+    _check_models(plan)
+    _check_questions(plan)
+    _check_faults(plan)
+    expectations.check(plan.expect)
+
+
+def _check_models(plan: Plan) -> None:
+    models = plan.models
+    _check_range("answer_ms", models.answer_ms)
+    _check_range("compare_ms", models.compare_ms)
+    for name in ("right_bp", "abstain_bp", "error_bp"):
+        _check_ms(name, getattr(models, name), FULL_BP)
+    tolerance_bp = plan.the_policy().similarity_tolerance_bp
+    if 2 * models.error_bp > tolerance_bp:
+        raise BadScenario(
+            f"error_bp is {models.error_bp}: two honest nodes would differ by up to twice that, "
+            f"and take each other for liars beyond the policy's similarity_tolerance_bp of "
+            f"{tolerance_bp}; it must be at most {tolerance_bp // 2}."
+        )
+
+
+def _check_questions(plan: Plan) -> None:
+    if len(plan.questions) > QUESTIONS_MAX:
+        raise BadScenario(
+            f"There are {len(plan.questions)} questions; {QUESTIONS_MAX} can be planned."
+        )
     for question in plan.questions:
         _check_ms("A question's time", question.at_ms)
+        _check_ms("A question's topic", question.topic)
+        _check_ms("A question's timeout", question.timeout_ms)
         if type(question.node) is not int or not 0 <= question.node < plan.nodes:
-            raise BadScenario(f"A question is for node {question.node}; there are {plan.nodes}.")
+            raise BadScenario(
+                f"A question is for node {shown(question.node)}; there are {plan.nodes}."
+            )
         if question.kind not in KINDS:
-            raise BadScenario(f"A question is of kind {question.kind!r}; it may be {KINDS}.")
+            raise BadScenario(f"A question is of kind {shown(question.kind)}; it may be {KINDS}.")
+
+
+def _check_faults(plan: Plan) -> None:
+    from simulator.kinds import check_incident
+
     if len(plan.faults) > FAULTS_MAX:
         raise BadScenario(f"There are {len(plan.faults)} faults; {FAULTS_MAX} can be planned.")
-    if sum(incident.kind == "join" for incident in plan.faults) > 1:
+    kinds = [incident.kind for incident in plan.faults]
+    if kinds.count("join") > 1:
         raise BadScenario("One node can join in a plan: of two, nobody knows which comes first.")
+    processes = plan.nodes + kinds.count("twin") + kinds.count("join")
     for incident in plan.faults:
+        if type(incident.kind) is not str:
+            raise BadScenario(f"A fault's kind is {shown(incident.kind)}; it must be a word.")
         _check_ms(f"at_ms of {incident.kind}", incident.at_ms)
         if incident.until_ms is not None:
             _check_ms(f"until_ms of {incident.kind}", incident.until_ms)
         check_incident(incident, plan.nodes)
+        if incident.kind == "endorse" and max(incident.settings["nodes"], default=0) >= processes:
+            raise BadScenario(
+                f"endorse: nodes cannot be {shown(incident.settings['nodes'])}; there are "
+                f"{processes}, from 0."
+            )
 
 
 def _check_ms(what: str, value: Any, greatest: int = MS_MAX) -> None:
     if type(value) is not int or not 0 <= value <= greatest:
-        raise BadScenario(f"{what} is {value!r}; it must be a whole number from 0 to {greatest}.")
+        raise BadScenario(
+            f"{what} is {shown(value)}; it must be a whole number from 0 to {greatest}."
+        )
 
 
 def _check_range(what: str, value: Any) -> None:
-    if len(value) != 2 or not all(type(v) is int for v in value) or not 0 <= value[0] <= value[1]:
-        raise BadScenario(f"{what} is {value!r}; it must be two whole numbers, the lower first.")
+    fits = isinstance(value, list | tuple) and len(value) == 2
+    if not (fits and all(type(v) is int for v in value) and 0 <= value[0] <= value[1] <= MS_MAX):
+        raise BadScenario(
+            f"{what} is {shown(value)}; it must be two whole numbers up to {MS_MAX}, the lower "
+            "first."
+        )

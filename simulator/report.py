@@ -58,7 +58,7 @@ def _section(place: int, result: Result, trace: Trace) -> str:
     data = json.dumps(_data(result, trace), separators=(",", ":")).replace("</", "<\\/")
     return f"""<section id="run{place}" class="run"><h2>{title}
 <span class="{result.finding.value}">{_text(result.finding.value)}</span></h2>
-<p class="sentence">{_text(result.sentence)}</p>
+<p class="sentence">{_text(result.sentence)}{_beyond(result)}</p>
 <h3>Faults</h3><div class="faults"></div>
 <h3>Views and decisions</h3><canvas class="curves" width="1100" height="190"></canvas>
 <h3>Messages</h3><p class="hint">Time goes to the right, a line for each node; scroll to zoom, drag
@@ -67,6 +67,12 @@ to move. A dot is a message that was lost.</p><div class="kinds"></div>
 <h3>What happened</h3><details><summary>{len(trace.moments)} moments</summary>
 <ol class="moments"></ol></details>
 <script type="application/json" class="data">{data}</script></section>"""
+
+
+def _beyond(result: Result) -> str:
+    if not result.figures["outside_guarantee"]:
+        return ""
+    return " More nodes are faulty than the network can bear."
 
 
 def _processes(nodes: int, trace: Trace) -> int:

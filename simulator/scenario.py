@@ -24,10 +24,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from simulator import expectations
-from simulator.errors import BadScenario
+from simulator.errors import BadScenario, shown
 from simulator.meaning import Models
-from simulator.plan import MS_MAX, Incident, Plan, Question, check
+from simulator.plan import MS_MAX, QUESTIONS_MAX, Incident, Plan, Question, check
 
 _TOP = {
     "says", "name", "nodes", "seconds", "bound", "delay_ms", "long_tail", "policy", "models",
@@ -60,13 +59,14 @@ def parse(text: str, seed: int | None = None, name: str = "") -> Plan:
         body = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise BadScenario(f"It is not valid TOML: {error}.") from None
+    except ValueError:
+        raise BadScenario("It holds a number of far too many digits.") from None
+    except RecursionError:
+        raise BadScenario("It is nested far too deeply.") from None
     _only(body, _TOP, "The scenario")
-    nodes = body.get("nodes", 4)
-    expect = body.get("expect", {})
-    expectations.check(expect)
     try:
         given: dict[str, Any] = {
-            k: tuple(v) if isinstance(v, list) else v for k, v in body.get("models", {}).items()
+            k: tuple(v) if isinstance(v, list) else v for k, v in _table(body, "models").items()
         }
         models = Models(**given)
     except TypeError:
@@ -74,17 +74,17 @@ def parse(text: str, seed: int | None = None, name: str = "") -> Plan:
     questions = [question for entry in _tables(body, "ask") for question in _questions(entry)]
     plan = Plan(
         seed=body.get("seed", 0) if seed is None else seed,
-        nodes=nodes,
+        nodes=body.get("nodes", 4),
         questions=tuple(sorted(questions, key=lambda question: question.at_ms)),
         faults=tuple(_incident(entry) for entry in _tables(body, "fault")),
         calm_ms=_ms(body, "seconds", 20),
         bound_ms=_ms(body, "bound", 300),
         delay_ms=_pair(body.get("delay_ms", [1, 8])),
         exponential=body.get("long_tail", False),
-        policy=body.get("policy", {}),
+        policy=_table(body, "policy"),
         models=models,
         name=body.get("name", name),
-        expect=expect,
+        expect=_table(body, "expect"),
     )
     check(plan)
     return plan
@@ -96,6 +96,15 @@ def _only(entry: dict[str, Any], known: set[str], what: str) -> None:
             raise BadScenario(f"{what} has no {name!r}; it has: {', '.join(sorted(known))}.")
 
 
+def _table(body: dict[str, Any], name: str) -> dict[str, Any]:
+    entry = body.get(name, {})
+    if not isinstance(entry, dict):
+        raise BadScenario(
+            f"Write [{name}] with a line for each entry, not {name} = {shown(entry)}."
+        )
+    return entry
+
+
 def _tables(body: dict[str, Any], name: str) -> list[dict[str, Any]]:
     entries = body.get(name, [])
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
@@ -105,7 +114,9 @@ def _tables(body: dict[str, Any], name: str) -> list[dict[str, Any]]:
 
 def _pair(value: Any) -> tuple[int, int]:
     if not isinstance(value, list) or len(value) != 2:
-        raise BadScenario(f"delay_ms is {value!r}; it must be two whole numbers, the lower first.")
+        raise BadScenario(
+            f"delay_ms is {shown(value)}; it must be two whole numbers, the lower first."
+        )
     return value[0], value[1]
 
 
@@ -113,7 +124,7 @@ def _ms(entry: dict[str, Any], name: str, default: float | None = None) -> int:
     value: Any = entry.get(name, default)
     if type(value) not in (int, float) or not 0 <= value <= MS_MAX / 1_000:
         raise BadScenario(
-            f"{name} is {value!r}; it must be a number of seconds from 0 to {MS_MAX // 1_000}."
+            f"{name} is {shown(value)}; it must be a number of seconds from 0 to {MS_MAX // 1_000}."
         )
     ms: int = round(value * 1_000)
     return ms
@@ -125,8 +136,13 @@ def _questions(entry: dict[str, Any]) -> list[Question]:
     nodes = entry.get("node", 0)
     ring = nodes if isinstance(nodes, list) else [nodes]
     at_ms, every_ms = _ms(entry, "at", 0), _ms(entry, "every", 1)
+    times = entry.get("times", 1)
     if not ring:
         raise BadScenario("[[ask]] needs a node.")
+    if type(times) is not int or not 0 <= times <= QUESTIONS_MAX:
+        raise BadScenario(
+            f"times is {shown(times)}; it must be a whole number from 0 to {QUESTIONS_MAX}."
+        )
     return [
         Question(
             at_ms + place * every_ms,
@@ -135,7 +151,7 @@ def _questions(entry: dict[str, Any]) -> list[Question]:
             entry.get("kind", "text"),
             _ms(entry, "timeout", 10),
         )
-        for place in range(entry.get("times", 1))
+        for place in range(times)
     ]
 
 

@@ -2,7 +2,9 @@
 
 import multiprocessing
 import os
+import signal
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,6 +15,10 @@ from simulator.run import Result, run
 
 FAILED_MAX = 20
 """Failures kept in full; further ones are counted."""
+
+AHEAD = 4
+"""Jobs per worker that are taken before their results are: enough to keep all workers busy, few
+enough that a clock which ends the jobs ends the work soon after."""
 
 
 @dataclass(slots=True)
@@ -29,6 +35,8 @@ class Tally:
     core_s: float = 0.0
     digest: int = 0
     """Of all trace digests, whatever the order in which they came."""
+    interrupted: bool = False
+    """Somebody ended it before it was done."""
 
     def add(self, result: Result, core_s: float) -> None:
         self.seeds += 1
@@ -58,6 +66,7 @@ class Tally:
             "decisions_per_core_s": round(self.decisions / core_s, 1),
             "messages": self.messages,
             "digest": f"{self.digest:032x}",
+            "interrupted": self.interrupted,
             "failures": [result.to_json() for result in self.failed],
         }
 
@@ -77,16 +86,32 @@ def run_seed(job: tuple[int, int | None]) -> tuple[Result, float]:
     return result, time.process_time() - began_s
 
 
+def ignore_interrupts() -> None:
+    """For a worker: Ctrl-C is for the process that started it, which ends it. Its own traceback
+    would bury what that one has to say."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
 def in_parallel(
     work: Callable[[Any], tuple[Result, float]], jobs: Iterable[Any], workers: int
 ) -> Iterator[tuple[Result, float]]:
-    """The results in the order of the jobs."""
+    """The results in the order of the jobs.
+
+    Jobs are taken as they are needed: `Pool.imap` would take all there are at once, and there may
+    be jobs for as long as a clock says.
+    """
     if workers <= 1:
         yield from map(work, jobs)
         return
     context = multiprocessing.get_context("fork" if hasattr(os, "fork") else "spawn")
-    with context.Pool(workers) as pool:
-        yield from pool.imap(work, jobs, chunksize=4)
+    with context.Pool(workers, ignore_interrupts) as pool:
+        waiting: deque[Any] = deque()
+        for job in jobs:
+            waiting.append(pool.apply_async(work, (job,)))
+            if len(waiting) >= AHEAD * workers:
+                yield waiting.popleft().get()
+        while waiting:
+            yield waiting.popleft().get()
 
 
 def swarm(
@@ -95,10 +120,14 @@ def swarm(
     tell: Callable[[Tally], None] = lambda _: None,
     work: Callable[[Any], tuple[Result, float]] = run_seed,
 ) -> Tally:
+    """Ctrl-C ends it with what was found so far: that may be a failure of an hour's work."""
     tally = Tally()
     began_s = time.monotonic()
-    for result, core_s in in_parallel(work, jobs, workers):
-        tally.add(result, core_s)
-        tally.wall_s = time.monotonic() - began_s
-        tell(tally)
+    try:
+        for result, core_s in in_parallel(work, jobs, workers):
+            tally.add(result, core_s)
+            tally.wall_s = time.monotonic() - began_s
+            tell(tally)
+    except KeyboardInterrupt:
+        tally.interrupted = True
     return tally

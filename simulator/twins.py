@@ -6,7 +6,8 @@ same: the twins may be swapped, and so may replicas that are never primary while
 are enumerated in a fixed order and sampled by a seed; then the network heals, and all must be well.
 """
 
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterable, Iterator
 from random import Random
 
 from simulator.errors import BadScenario
@@ -47,9 +48,18 @@ def plans(nodes: int, rounds: int, sample: int, seed: int) -> Iterator[Plan]:
     choices = sides(nodes + 1)
     total = len(choices) ** rounds
     draw = Random(f"twins {seed}")  # noqa: S311  # a seed must replay
-    wanted = range(total) if total <= sample else sorted(draw.sample(range(total), sample))
-    for number in wanted:
+    for number in range(total) if total <= sample else sorted(_some(draw, total, sample)):
         yield _plan(nodes, rounds, number, choices)
+
+
+def _some(draw: Random, total: int, sample: int) -> Iterable[int]:
+    """`sample` different numbers below `total`, of which a machine word may not hold the length."""
+    if total <= sys.maxsize:
+        return draw.sample(range(total), sample)
+    found: set[int] = set()
+    while len(found) < sample:
+        found.add(draw.randrange(total))
+    return found
 
 
 def _plan(nodes: int, rounds: int, number: int, choices: list[tuple[int, ...]]) -> Plan:

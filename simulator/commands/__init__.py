@@ -9,6 +9,7 @@ from typing import Any
 from simulator.commands import many, plans, scenario
 
 EXIT_USAGE = 2
+EXIT_INTERRUPTED = 130
 
 
 def add_commands(actions: Any, real_models: scenario.LoadMeaning | None = None) -> None:

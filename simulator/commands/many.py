@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from simulator.console import finish, print_json, progress_of, say_what, span
+from simulator.console import check_folder, finish, print_json, progress_of, say_what, span
 from simulator.errors import BadScenario, Finding
 
 FAILURES = Path("qnode-sim")
@@ -68,6 +68,7 @@ def _swarm(options: argparse.Namespace) -> int:
         raise BadScenario("--minutes must be more than 0 and at most 10080.")
     seeds = options.seeds or (None if options.minutes else range(200))
     _check_jobs(options)
+    check_folder(options.out)
     if options.nodes is not None and not 1 <= options.nodes <= 128:
         raise BadScenario("--nodes must be from 1 to 128.")
     if not options.json:
@@ -100,6 +101,7 @@ def _plans(name: str, plans: Any, options: argparse.Namespace, more: dict[str, A
     from simulator.swarm import run_plan, swarm
 
     _check_jobs(options)
+    check_folder(options.out)
     listed = list(plans)
     with progress_of(name, len(listed), quiet=options.json) as tell:
         tally = swarm(listed, options.jobs, tell, run_plan)
@@ -166,6 +168,9 @@ def _mutants(options: argparse.Namespace) -> int:
         if name not in names:
             raise BadScenario(f"There is no mutant {name!r}; `qnode sim mutants --list` shows all.")
     chosen = [m for m in MUTANTS if not options.mutant or m.name in options.mutant]
+    if options.list and options.json:
+        print_json({"mutants": [{"name": m.name, "says": m.says} for m in chosen]})
+        return 0
     if options.list:
         for mutant in chosen:
             print(f"{mutant.name:34}  {mutant.says}")

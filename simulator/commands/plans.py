@@ -69,7 +69,6 @@ def _shrink(options: argparse.Namespace) -> int:
     began_s = time.monotonic()
     small = shrunk(result, options.seconds)
     out = options.out or options.plan.with_suffix(".min.json")
-    write(out, to_text(small.plan))
     document = {
         "faults_before": len(plan.faults),
         "faults": len(small.plan.faults),
@@ -87,6 +86,7 @@ def _shrink(options: argparse.Namespace) -> int:
         for fault in small.plan.faults:
             print(f"  {json.dumps(incident_to_json(fault))}")
         print(f"From {len(plan.faults)} faults to {len(small.plan.faults)}: {out}")
+    write(out, to_text(small.plan))
     return 0
 
 
@@ -143,14 +143,15 @@ def _report(options: argparse.Namespace) -> int:
         plan = read_scenario(path) if path.suffix == ".toml" else read_plan(path)
         trace = Trace(keep=True)
         runs.append((run(plan, trace), trace))
-    if options.html:
-        write(options.html, page(runs))
     results = [result for result, _ in runs]
     if options.json:
         print_json({"runs": [result.to_json() for result in results]})
     else:
         for result in results:
-            print(f"{result.plan.name:28}  {result.finding.value}: {result.sentence}")
-        if options.html:
+            beyond = " (beyond the guarantee)" if result.figures["outside_guarantee"] else ""
+            print(f"{result.plan.name:28}  {result.finding.value}{beyond}: {result.sentence}")
+    if options.html:
+        write(options.html, page(runs))
+        if not options.json:
             print(f"The page is {options.html}.")
     return max((result.finding.exit_code for result in results), default=0)

@@ -1,6 +1,7 @@
 """`qnode sim run`: one scenario file."""
 
 import argparse
+import sys
 import time
 from collections.abc import Callable
 from functools import partial
@@ -8,10 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from simulator.console import commit, print_json, say_what, tell_result, write
+from simulator.errors import SimulatorError
 
 if TYPE_CHECKING:
     from simulator.meaning import Meaning, Models
     from simulator.plan import Plan
+    from simulator.run import Result
+    from simulator.trace import Trace
 
 LoadMeaning = Callable[["Models"], "Meaning"]
 
@@ -62,14 +66,24 @@ def run_one(
     began_s = time.monotonic()
     result = run(plan, trace, make or World)
     wall_s = time.monotonic() - began_s
+    if options.json:
+        print_json(result.to_json() | {"wall_s": round(wall_s, 3), "commit": commit()})
+    else:
+        tell_result(result)
+    try:
+        _write_about(result, trace, options)
+    except SimulatorError as error:
+        if result.ok:
+            raise
+        # The exit code is the finding's: that is what a script must learn.
+        print(f"qnode: {error}", file=sys.stderr)
+    return result.finding.exit_code
+
+
+def _write_about(result: "Result", trace: "Trace", options: argparse.Namespace) -> None:
     if options.trace:
         write(options.trace, "".join(f"{line}\n" for line in trace.lines()))
     if options.html:
         from simulator.report import page
 
         write(options.html, page([(result, trace)]))
-    if options.json:
-        print_json(result.to_json() | {"wall_s": round(wall_s, 3), "commit": commit()})
-    else:
-        tell_result(result)
-    return result.finding.exit_code

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from pbft import effects, events
-from pbft.messages import Equivocation, Prepare, Signed
+from pbft.messages import Equivocation, Item, Prepare, Signed
 from pbft.types import Digest, ReplicaId, SequenceNumber
 from simulator.errors import Violation
 from simulator.incidents import Incidents
@@ -55,6 +55,24 @@ def test_another_state_breaks_agreement(world: World) -> None:
         return replace(applied, state=replace(applied.state, standings=standings))
 
     assert broken(world, heavier) == "agreement"
+
+
+@pytest.mark.parametrize("lower_after", [1, 3])
+def test_answers_are_joined_by_the_rules_of_before_the_slot(world: World, lower_after: int) -> None:
+    """Members may agree on a lower threshold: what is joined from then on may differ more, what
+    was joined before may not."""
+    checkers = world.checkers
+    policy = replace(checkers.newest.policy, similarity_threshold_bp=3_000)
+    for number in range(lower_after, 4):
+        checkers.states[number] = replace(checkers.states[number], policy=policy)
+    (item,) = world.processes[0].disk.slots[2].batch
+    assert isinstance(item, Item)
+    checkers.alike = lambda _question, _one, _other, threshold_bp: threshold_bp <= 3_000
+    if lower_after < 3:
+        checkers._check_agreed(3, item)
+    else:
+        with pytest.raises(Violation, match="which differ"):
+            checkers._check_agreed(3, item)
 
 
 def test_too_few_signatures_break_proofs(world: World) -> None:

@@ -1,10 +1,13 @@
 """Plans and scenario files: what is read is what was written, and nonsense is one sentence."""
 
+import json
+
 import pytest
 
+from simulator import twins
 from simulator.errors import BadScenario
 from simulator.generate import plan_of
-from simulator.plan import check, from_text, to_text
+from simulator.plan import FORMAT, check, from_text, to_text
 from simulator.scenario import parse
 
 MINIMAL = "[[ask]]\nnode = 1\n"
@@ -58,12 +61,83 @@ def test_a_scenario_becomes_a_plan() -> None:
         ("[policy]\npatience = 1", "policy"),
         ("[fault]\nkind = 1", "two brackets"),
         ("nodes = ", "TOML"),
+        ('[[ask]]\ntimes = "a"', "times"),
+        ("[[ask]]\ntimes = 1000000", "times"),
+        ('[[ask]]\ntopic = "x"', "topic"),
+        ("[[ask]]\nnode = {}", "node {}"),
+        ("[[ask]]\ntimeout = true", "timeout"),
+        ("models = 3", r"\[models\]"),
+        ("[models]\nanswer_ms = 3", "answer_ms"),
+        ("[models]\nright_bp = [1]", "right_bp"),
+        ("[models]\nerror_bp = 101", "similarity_tolerance_bp"),
+        ("[policy]\nsimilarity_tolerance_bp = 100", "at most 50"),
+        ("policy = 3", r"\[policy\]"),
+        ("delay_ms = [1, true]", "delay_ms"),
+        ("long_tail = 1", "long_tail"),
+        ("name = 3", "name"),
+        ("expect = 3", r"\[expect\]"),
+        ('[expect]\nview_min = "a"', "expect.view_min"),
+        ("[expect]\ndecided_min = true", "expect.decided_min"),
+        ("[expect]\naccused = 3", "expect.accused"),
+        ('[expect]\naccused_within = ["R3"]', "expect.accused_within"),
+        ("[expect]\nrefused = 3", "expect.refused"),
+        ("[expect]\nrule = 3", "expect.rule"),
+        ("[expect]\nfinding = []", "expect.finding"),
+        ("[expect]\noutside_guarantee = 1", "expect.outside_guarantee"),
+        (f"seed = {'1' * 5_000}", "digits"),
+        (f"seed = 0x{'f' * 5_000}", "seed"),
+        (f"seconds = 0x{'f' * 5_000}", "seconds is far too large"),
+        (f"nodes = {'[' * 5_000}{']' * 5_000}", "nested"),
+        ('[[fault]]\nkind = "endorse"\nnodes = [7]\nleaves = 1', "nodes"),
+        ('[[fault]]\nkind = "endorse"\nnodes = [4]\nleaves = 1', "there are 4"),
     ],
 )
 def test_nonsense_is_named(text: str, word: str) -> None:
     """A file that makes no sense raises one sentence that names the entry."""
     with pytest.raises(BadScenario, match=word):
         parse(text)
+
+
+@pytest.mark.parametrize(
+    ("entries", "word"),
+    [
+        ({"expect": {"weather": 1}}, "weather"),
+        ({"expect": None}, "expect"),
+        ({"expect": {"view": "a"}}, "expect.view"),
+        ({"questions": [[0, 0, "x"]]}, "topic"),
+        ({"questions": [[0, 0, 1, "text", None]]}, "timeout"),
+        ({"questions": [3]}, "no sense"),
+        ({"name": 3}, "name"),
+        ({"exponential": "yes"}, "exponential"),
+        ({"models": {"compare_ms": "ab"}}, "compare_ms"),
+        ({"policy": None}, "policy"),
+        ({"faults": [{"kind": ["crash"], "node": 0}]}, "kind"),
+        ({"faults": [{"kind": "crash", "node": None}]}, "node"),
+        ({"faults": [{"kind": "crash", "node": 0, "lose": None}]}, "lose"),
+        ({"faults": [{"kind": "lose", "share_bp": None}]}, "share_bp"),
+        ({"faults": [{"kind": "collude", "node": 0, "words": "\ud800"}]}, "words"),
+        ({"faults": [{"kind": "lose", "messages": ["\ud800"]}]}, "messages"),
+    ],
+)
+def test_a_plan_with_a_wrong_entry_is_refused(entries: dict[str, object], word: str) -> None:
+    """Replaying checks as much as running: the sentence names the entry."""
+    body = {"format": FORMAT, "seed": 1, "nodes": 4} | entries
+    with pytest.raises(BadScenario, match=word):
+        from_text(json.dumps(body))
+
+
+def test_those_who_come_may_endorse_too() -> None:
+    """A node that joins has the number after the last member's, and operators of its own."""
+    join = '[[fault]]\nkind = "join"\n'
+    parse(join + '[[fault]]\nkind = "endorse"\nnodes = [4]\nleaves = 1')
+
+
+@pytest.mark.parametrize(("rounds", "sample"), [(3, 5), (20, 2), (20, 50)])
+def test_twins_are_sampled_however_many_there_are(rounds: int, sample: int) -> None:
+    """Also of more scenarios than a machine word counts, and the same ones each time."""
+    drawn = list(twins.plans(4, rounds, sample, 0))
+    assert len({plan.name for plan in drawn}) == sample
+    assert drawn == list(twins.plans(4, rounds, sample, 0))
 
 
 @pytest.mark.parametrize(
