@@ -38,6 +38,8 @@ _LINK = re.compile(r"!?\[([^\[\]]*)\]\([^()]*\)")
 _SENTENCE_END = re.compile(
     r"(?<=[!?;])\s+|(?<=[^\d\s.]{2}\.)\s+(?=[^a-z])|(?<=\d\.)\s+(?=[A-Z])|(?<=[！？。；])|\n+"
 )
+PIECES_MAX = 128
+"""Sentences of an answer, and clauses of a sentence, that are looked at one by one."""
 _WORD = re.compile(r"[^\W_]+(?:['’.&-][^\W_]+)*|%")
 _CLAUSE_END = re.compile(
     r"[,，;；:：、](?!\d)|\s(?:and|but|while|whereas|although|though|because|since|so|which|yet)\s(?!\w+\s*$)|"
@@ -79,7 +81,7 @@ class Part:
     def clauses(self) -> tuple["Part", ...]:
         """The pieces between commas and conjunctions that have content; itself if only one."""
         pieces = [piece for piece in _CLAUSE_END.split(self.text) if re.search(r"\w", piece)]
-        return tuple(map(_part, pieces)) if len(pieces) > 1 else (self,)
+        return tuple(map(_part, _bounded(pieces))) if len(pieces) > 1 else (self,)
 
     @cached_property
     def folded(self) -> str:
@@ -225,11 +227,19 @@ def analyse(text: str) -> Analysis:
     """Analyse a text; the result is kept, as answers are compared with many others."""
     bare = strip_markup(text)
     pieces = [piece.strip() for piece in _SENTENCE_END.split(bare) if re.search(r"\w", piece)]
-    pieces = _with_verdict(pieces)
+    pieces = _bounded(_with_verdict(pieces))
     joined = " ".join(bare.split())
     whole = _part(joined)
     sentences = tuple(map(_part, pieces)) if len(pieces) > 1 else (whole,)
     return Analysis(text, whole, sentences)
+
+
+def _bounded(pieces: list[str]) -> list[str]:
+    """The last piece is the rest: each is compared with each, and an answer of 16 KiB may have
+    thousands."""
+    if len(pieces) <= PIECES_MAX:
+        return pieces
+    return [*pieces[: PIECES_MAX - 1], " ".join(pieces[PIECES_MAX - 1 :])]
 
 
 def _with_verdict(pieces: list[str]) -> list[str]:

@@ -56,6 +56,7 @@ _CALENDAR = re.compile(
     "(?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)day|January|February|March|April|May|"
     "June|July|August|September|October|November|December|UTC|PM|AM"
 )
+_DIGITS_MAX = 40
 _OTHER_NAMES = ("Denmark", "Henderson", "Kyoto", "Monday")
 
 
@@ -120,7 +121,7 @@ def edits(text: str) -> Iterator[tuple[str, str]]:
             yield "negation", f"{text[: match.end()]} not{text[match.end() :]}"
         match = _NAME.search(text)
         if match and not _CALENDAR.search(match[0]):
-            other = next(name for name in _OTHER_NAMES if name not in text)
+            other = next((name for name in _OTHER_NAMES if name not in text), "Elsewhere")
             yield "name", text[: match.start()] + other + text[match.end() :]
         yield "appended", f"{text} However, the opposite of this is true."
         yield "template", f"It is false that {text[:1].lower()}{text[1:]}"
@@ -239,6 +240,8 @@ def _number_edits(text: str) -> Iterator[tuple[str, str]]:
             yield "number", f"{plain[: number.start]}ninety {plain[number.end :]}"
         return
     digits = match[0]
+    if len(digits) > _DIGITS_MAX:
+        return
     # Near an "about", one more would still be about the same; ten times as much never is.
     for other in (str(float(digits) * 10 if "." in digits else int(digits) * 10), digits[::-1]):
         if Fraction(other) != Fraction(digits) and not other.startswith("0"):

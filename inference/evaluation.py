@@ -19,6 +19,9 @@ from inference.errors import InvalidRequest
 ACCEPTED_BP = 8_500
 """The default policy's similarity threshold."""
 
+TEXT_BYTES_MAX = 16 * 1024
+"""Of a question or an answer, as in the protocol."""
+
 _FIELDS = ("question", "a", "b")
 
 
@@ -53,7 +56,8 @@ class Verdict:
 def read_pairs(path: Path) -> list[Pair]:
     """Read a pairs file; raise InvalidRequest that names the line for what is wrong with it."""
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        # Not splitlines(): JSON texts may hold other line separators.
+        lines = path.read_text(encoding="utf-8-sig").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise InvalidRequest(f"The pairs file {path} cannot be read ({error}); check it.") from None
     pairs = []
@@ -68,12 +72,15 @@ def read_pairs(path: Path) -> list[Pair]:
 def _pair(line: str, place: str, number: int) -> Pair:
     try:
         row: Any = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         row = None
     if not isinstance(row, dict) or not all(isinstance(row.get(key), str) for key in _FIELDS):
         raise InvalidRequest(
             f"{place}: write a JSON object with the texts question, a and b (and same, if known)."
         )
+    for key in _FIELDS:
+        if fault := _text_fault(row[key]):
+            raise InvalidRequest(f"{place}: {key} {fault}.")
     same = row.get("same")
     if same is not None and not isinstance(same, bool):
         raise InvalidRequest(f"{place}: same must be true or false.")
@@ -81,6 +88,16 @@ def _pair(line: str, place: str, number: int) -> Pair:
     texts = {key: str(row.get(key) or "") for key in ("category", "language")}
     identity = str(row["id"]) if "id" in row else str(number)
     return Pair(identity, row["question"], row["a"], row["b"], same, str(relation), **texts)
+
+
+def _text_fault(text: str) -> str | None:
+    try:
+        size = len(text.encode())
+    except UnicodeEncodeError:
+        return "is not valid Unicode (half of a surrogate pair); write it anew"
+    if size > TEXT_BYTES_MAX:
+        return f"has {size} bytes; nodes compare texts of at most {TEXT_BYTES_MAX}"
+    return None
 
 
 def judge_pairs(judge: Judge, pairs: Iterable[Pair]) -> Iterable[Verdict]:

@@ -13,7 +13,7 @@ from inference.analysis import HAN_FUNCTION, HAN_FUNCTION_WORDS, Part
 from inference.antonyms import english_poles
 from inference.entities import are_one_name, capitalised_names, opening_names
 from inference.lexicon import Relation, concepts, nearby, opposites, relation
-from inference.wording import FUNCTION_WORDS, has_han, listed
+from inference.wording import ALIGNED_TOKENS_MAX, FUNCTION_WORDS, has_han, listed
 
 PERMILLE = 1000
 _ALIKE_PERMILLE = 500
@@ -68,7 +68,7 @@ class Replacement(NamedTuple):
 def replacement(a: Part, b: Part) -> Replacement | None:
     """The first gap whose fillings do not mean the same, if the sentences are alike enough."""
     tokens_a, tokens_b = _sorted_pairs(a.tokens), _sorted_pairs(b.tokens)
-    if not tokens_a or not tokens_b:
+    if not tokens_a or not tokens_b or max(len(tokens_a), len(tokens_b)) > ALIGNED_TOKENS_MAX:
         return None
     if 2 * len(frozenset(tokens_a) & frozenset(tokens_b)) < min(
         len(frozenset(tokens_a)), len(frozenset(tokens_b))

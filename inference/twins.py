@@ -13,7 +13,7 @@ from inference.antonyms import english_poles, han_poles
 from inference.lexicon import lemmas, opposites
 from inference.polarity import is_negator
 from inference.quantity import same_amount
-from inference.wording import FUNCTION_WORDS, has_han
+from inference.wording import ALIGNED_TOKENS_MAX, FUNCTION_WORDS, has_han
 
 PERMILLE = 1000
 _ALIKE_PERMILLE = 700
@@ -27,6 +27,7 @@ def twin_difference(a: Part, b: Part) -> tuple[str, str, str] | None:
     ours, theirs = a.tokens, b.tokens
     if (
         min(len(ours), len(theirs)) < 2
+        or max(len(ours), len(theirs)) > ALIGNED_TOKENS_MAX
         or 2 * len(ours) < len(theirs)
         or 2 * len(theirs) < len(ours)
     ):

@@ -78,6 +78,9 @@ _FATAL = frozenset(
     {Flaw.EMPTY, Flaw.REPETITIVE, Flaw.ECHO, Flaw.UNREADABLE, Flaw.INJECTED, Flaw.NOT_JSON}
 )
 
+_JUDGED_CHARACTERS = 20
+"""A shorter answer may be little but marks around it."""
+
 _WANTS_JSON = re.compile(
     r"\b(?:in|as|valid|a|return|output) (?:a )?json\b|json (?:object|format)|JSON\s*格式"
 )
@@ -242,8 +245,21 @@ def _of_text(question: str, answer: str, finish: Finish, language: Language | No
 
 
 def _is_unreadable(answer: str) -> bool:
-    letters = sum(character.isalnum() or character.isspace() for character in answer)
-    return "\ufffd" in answer or 2 * letters < len(answer)
+    if "\ufffd" in answer:
+        return True
+    letters = sum(character.isalnum() for character in answer)
+    if len(answer) < _JUDGED_CHARACTERS:
+        return not letters  # "**B**" and "5%." are answers
+    spaces = sum(character.isspace() for character in answer)
+    return 2 * (letters + spaces) < len(answer) and not _is_json(answer)
+
+
+def _is_json(answer: str) -> bool:
+    try:
+        json.loads(_FENCE.sub("", answer))
+    except (ValueError, RecursionError):
+        return False
+    return True
 
 
 def _bare(text: str) -> str:
@@ -253,9 +269,7 @@ def _bare(text: str) -> str:
 def _of_format(question: str, answer: str) -> list[Flaw]:
     asked = fold_han(question).casefold()
     if _WANTS_JSON.search(question) or _WANTS_JSON.search(asked):
-        try:
-            json.loads(_FENCE.sub("", answer))
-        except ValueError:
+        if not _is_json(answer):
             return [Flaw.NOT_JSON]
     elif _WANTS_LIST.search(question) and len(_LIST_ITEM.findall(answer)) < 2:
         return [Flaw.NOT_A_LIST]

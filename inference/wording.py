@@ -83,6 +83,11 @@ def core_terms(question: str, answer: str) -> frozenset[str]:
     return frozenset(content_terms(answer)) - frozenset(content_terms(question))
 
 
+ALIGNED_TOKENS_MAX = 600
+"""Sentences of more tokens are not laid beside each other token by token: that takes the square of
+their length."""
+
+
 class Spotter:
     """A pattern that is looked for only in texts with one of its key words, which costs a hundredth
     of a search. Every match must contain one of them."""
