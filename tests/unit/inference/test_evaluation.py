@@ -67,6 +67,9 @@ def test_a_pairs_file_is_read(tmp_path: Path) -> None:
         ('{"question": "q", "a": "1"}', "line 1"),
         ('{"question": "q", "a": "1", "b": 2}', "line 1"),
         ('{"question": "q", "a": "1", "b": "2", "same": 1}', "same"),
+        ("[" * 100_000, "line 1"),
+        (r'{"question": "q", "a": "\ud800", "b": "2"}', "a is not valid Unicode"),
+        (f'{{"question": "q", "a": "1", "b": "{"x" * 16_385}"}}', "b has 16385 bytes"),
     ],
 )
 def test_a_wrong_pairs_file_is_one_sentence(tmp_path: Path, content: str, place: str) -> None:
