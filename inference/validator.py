@@ -79,7 +79,8 @@ _FATAL = frozenset(
 )
 
 _JUDGED_CHARACTERS = 20
-"""A shorter answer may be little but marks around it."""
+"""A shorter answer may be little but marks around it, up to so many for each letter:"""
+_MARKS_A_LETTER = 8
 
 _WANTS_JSON = re.compile(
     r"\b(?:in|as|valid|a|return|output) (?:a )?json\b|json (?:object|format)|JSON\s*格式"
@@ -248,10 +249,11 @@ def _is_unreadable(answer: str) -> bool:
     if "\ufffd" in answer:
         return True
     letters = sum(character.isalnum() for character in answer)
-    if len(answer) < _JUDGED_CHARACTERS:
-        return not letters  # "**B**" and "5%." are answers
     spaces = sum(character.isspace() for character in answer)
-    return 2 * (letters + spaces) < len(answer) and not _is_json(answer)
+    marks = len(answer) - letters - spaces
+    if len(answer) < _JUDGED_CHARACTERS:
+        return marks > _MARKS_A_LETTER * letters  # "**B**" and "5%." are answers
+    return marks > letters + spaces and not _is_json(answer)
 
 
 def _is_json(answer: str) -> bool:
