@@ -79,8 +79,8 @@ _FATAL = frozenset(
 )
 
 _JUDGED_CHARACTERS = 20
-"""A shorter answer may be little but marks around it, up to so many for each letter:"""
 _MARKS_A_LETTER = 8
+"""A shorter answer may have so many marks for each letter, a longer one no more than letters."""
 
 _WANTS_JSON = re.compile(
     r"\b(?:in|as|valid|a|return|output) (?:a )?json\b|json (?:object|format)|JSON\s*格式"

@@ -24,13 +24,12 @@ from pbft.messages import (
     Request,
     Seal,
     Signed,
-    SignedMessage,
     ViewChange,
 )
 from pbft.policy import Policy
 from pbft.types import Epoch, ReplicaId, SequenceNumber, View, quorum_size
+from tests.support import forge
 from tests.support.cluster import NETWORK, Cluster
-from tests.support.keyring import keyring
 from tests.support.scenes import before_the_proposal
 from tests.support.solo import Solo
 
@@ -39,10 +38,6 @@ def said(message: Any) -> Any:
     if isinstance(message, Proposal):
         return message.pre_prepare.message
     return message.message if isinstance(message, Signed) else message
-
-
-def signed(replica: int, message: SignedMessage) -> Signed[Any]:
-    return Signed(message, keyring(replica).sign(message))
 
 
 # --- a request in two slots ----------------------------------------------------------------------
@@ -133,9 +128,9 @@ def test_more_seals_than_a_view_change_can_carry_are_not_taken() -> None:
     solo = Solo(1, n)
     request = Request(NETWORK, ReplicaId(2), 1, Kind.TEXT, "Capital of France?", "", 64, 10_000)
     known = digest.request_id(request)
-    solo.hear(signed(2, request))
+    solo.hear(forge.sign(request))
     commitments = [
-        signed(i, AnswerCommitment(NETWORK, Epoch(0), known, 0, bytes([i]) * 32, ReplicaId(i)))
+        forge.sign(AnswerCommitment(NETWORK, Epoch(0), known, 0, bytes([i]) * 32, ReplicaId(i)))
         for i in range(n)
     ]
     quorum, others = quorum_size(n), [i for i in range(n) if i != 1]
@@ -144,7 +139,7 @@ def test_more_seals_than_a_view_change_can_carry_are_not_taken() -> None:
     for number, group in enumerate(groups):
         chosen = tuple(commitments[i] for i in group)
         seal = Seal(NETWORK, Epoch(0), known, 0, View(0), number, previous, chosen, ReplicaId(0))
-        solo.hear(signed(0, seal), 0)
+        solo.hear(forge.sign(seal), 0)
         previous = digest.seal_digest(seal)
     assert solo.refusals() == ["seals-many"]
 
@@ -222,7 +217,7 @@ def test_one_accusation_of_a_peer_is_measured_at_a_time_and_a_refuted_one_never_
         entries = (digest.item_digest(item),)
         claimed = digest.batch_digest(entries)
         proposed = PrePrepare(NETWORK, Epoch(0), View(3), SequenceNumber(1), claimed, ReplicaId(3))
-        return Accusation(FalseItem(signed(3, proposed), entries, 0, item))
+        return Accusation(FalseItem(forge.sign(proposed), entries, 0, item))
 
     replica = cluster.nodes[1].replica
     asked = []

@@ -5,6 +5,7 @@ import pytest
 from inference.analysis import PIECES_MAX, analyse
 from inference.guards import first_objection
 from inference.validator import abnormality, inspect_prompt
+from inference.wording import normalise
 
 ANSWER_BYTES = 16 * 1024
 ODD = (
@@ -48,3 +49,13 @@ def test_the_rest_of_many_sentences_is_one() -> None:
 )
 def test_marks_around_a_short_answer_are_nothing_odd(short: str) -> None:
     assert abnormality("Which one?", short) is None
+
+
+@pytest.mark.parametrize(
+    "digits", ["3.14159265" * 12, "2,3,5,7,11,13," * 10 + "1", "三一四一五九" * 12]
+)
+def test_long_numerals_that_differ_at_their_end_are_not_the_same(digits: str) -> None:
+    last = "二" if digits[-1] > "9" else "7"
+    assert first_objection("", digits, digits) is None
+    assert normalise(digits) != normalise(digits[:-1] + last)
+    assert normalise(f"{digits}.") == f"{normalise(digits)}."
