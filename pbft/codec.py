@@ -43,6 +43,7 @@ _CONTAINERS: tuple[type, ...] = (
     messages.LedgerWanted,
     messages.EpochCertificate,
     messages.Accusation,
+    messages.ViewChangesWanted,
 )
 
 MESSAGE_CODES: dict[type, int] = {kind: code for code, kind in enumerate(_SIGNED + _CONTAINERS, 1)}

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pbft.codec import encode_value, signing_bytes
 from pbft.encoding import array
 from pbft.membership import Membership
-from pbft.messages import Answer, Batch, EndorsedChange, Entry, Item, Request, Seal
+from pbft.messages import Answer, Batch, EndorsedChange, Entry, Item, Request, Seal, ViewChange
 from pbft.policy import Policy
 from pbft.remembered import once
 from pbft.schema import Hash
@@ -56,6 +56,11 @@ def answer_digest(answer: Answer) -> Digest:
 @once("_digest")
 def seal_digest(seal: Seal) -> Digest:
     return Digest(_hash(b"qnode/1 seal", signing_bytes(seal)))
+
+
+@once("_digest")
+def view_change_digest(view_change: ViewChange) -> Digest:
+    return Digest(_hash(b"qnode/1 view change", signing_bytes(view_change)))
 
 
 @once("_digest")

@@ -71,6 +71,11 @@ class BatchesDue:
 
 
 @dataclass(frozen=True, slots=True)
+class ViewChangesDue:
+    """View-changes that a new-view names were asked for and have not come."""
+
+
+@dataclass(frozen=True, slots=True)
 class CatchUp:
     """Time to tell the peers how far this replica is, and to ask for what it lacks."""
 
@@ -84,6 +89,7 @@ Timer = (
     | NewViewDue
     | MotionsDue
     | BatchesDue
+    | ViewChangesDue
     | CatchUp
 )
 

@@ -389,7 +389,7 @@ class SealChain:
 
 
 @dataclass(frozen=True, slots=True)
-class ViewChange:
+class ViewChange(Remembered):
     """The sender wants view `view` (§4.4). It takes no part in earlier views any more.
 
     `stable` is its last stable checkpoint, with the proof; `prepared` what it has prepared above,
@@ -407,14 +407,26 @@ class ViewChange:
 
 
 @dataclass(frozen=True, slots=True)
+class NamedViewChange:
+    """A view-change by its digest (`digest.view_change_digest`)."""
+
+    replica: ReplicaId
+    digest: Digest
+
+
+@dataclass(frozen=True, slots=True)
 class NewView:
     """The primary of `view` opens it: q view-changes, and the pre-prepares that follow from them
-    (§4.4). Every backup computes these again."""
+    (§4.4). Every backup computes these again.
+
+    View-changes are named, as in Castro and Liskov 2002, §3.2.4: most members have them already,
+    and q whole ones outgrow a frame.
+    """
 
     network: Hash
     epoch: Epoch
     view: View
-    view_changes: Annotated[tuple[Signed[ViewChange], ...], AtMost(MEMBERS_MAX)]
+    view_changes: Annotated[tuple[NamedViewChange, ...], AtMost(MEMBERS_MAX)]
     pre_prepares: Annotated[tuple[Signed[PrePrepare], ...], AtMost(WINDOW)]
     replica: ReplicaId
 
@@ -430,6 +442,14 @@ class BatchWanted:
 @dataclass(frozen=True, slots=True)
 class BatchContent:
     batch: Batch
+
+
+@dataclass(frozen=True, slots=True)
+class ViewChangesWanted:
+    """The sender knows these digests from a new-view and lacks the view-changes. Needs no
+    signature: the answers prove themselves."""
+
+    digests: Annotated[tuple[Digest, ...], AtMost(MEMBERS_MAX)]
 
 
 SignedMessage = (
@@ -475,5 +495,6 @@ WireMessage = (
     | LedgerWanted
     | EpochCertificate
     | Accusation
+    | ViewChangesWanted
 )
 """What goes over a connection."""

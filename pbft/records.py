@@ -97,6 +97,13 @@ class ViewLeft:
 
 
 @dataclass(frozen=True, slots=True)
+class ViewChangeNamed:
+    """A view-change that the next `ViewEntered` names."""
+
+    view_change: Signed[ViewChange]
+
+
+@dataclass(frozen=True, slots=True)
 class ViewEntered:
     """The new-view under which we send prepares."""
 
@@ -151,6 +158,7 @@ Record = (
     | EpochEnded
     | Forgot
     | EpochBegun
+    | ViewChangeNamed
 )
 
 RECORD_KINDS: tuple[type, ...] = (
@@ -167,6 +175,7 @@ RECORD_KINDS: tuple[type, ...] = (
     EpochEnded,
     Forgot,
     EpochBegun,
+    ViewChangeNamed,
 )
 """A record's position here is its number on disk: append only."""
 
@@ -180,7 +189,7 @@ def epoch_of(record: Record) -> Epoch | None:
             return proposal.pre_prepare.message.epoch
         case StableCheckpoint(proof):
             return proof[0].message.epoch
-        case ViewLeft(signed) | ViewEntered(signed) | Endorsed(signed):
+        case ViewLeft(signed) | ViewChangeNamed(signed) | ViewEntered(signed) | Endorsed(signed):
             return signed.message.epoch
         case EpochBegun(epoch):
             return epoch

@@ -36,6 +36,7 @@ from pbft.events import (
     Started,
     Submitted,
     TimerFired,
+    ViewChangesDue,
 )
 from pbft.execution import Execution, Tip
 from pbft.history import History
@@ -64,6 +65,7 @@ from pbft.messages import (
     Seal,
     Signed,
     ViewChange,
+    ViewChangesWanted,
     WireMessage,
 )
 from pbft.motions import Motions
@@ -82,6 +84,7 @@ from pbft.records import (
     RequestAccepted,
     Sealed,
     StableCheckpoint,
+    ViewChangeNamed,
     ViewEntered,
     ViewLeft,
     epoch_of,
@@ -177,6 +180,7 @@ class Replica:
             Accusation: self._motions.on_accusation,
             ViewChange: self._view_changes.on_view_change,
             NewView: self._view_changes.on_new_view,
+            ViewChangesWanted: self._view_changes.on_view_changes_wanted,
         }
         self._timers: dict[type, Callable[[Any], None]] = {
             SealGrace: self._observation.on_seal_grace,
@@ -186,6 +190,7 @@ class Replica:
             PrimaryDue: self._watch.on_primary_due,
             NewViewDue: self._view_changes.on_new_view_due,
             MotionsDue: lambda _: self._motions.on_due(),
+            ViewChangesDue: lambda _: self._view_changes.on_view_changes_due(),
             BatchesDue: lambda _: self._normal_case.fetching.on_due(),
             CatchUp: lambda _: self._execution.on_catch_up(),
         }
@@ -407,6 +412,7 @@ class Replica:
             Decided: lambda record: self._execution.restore(record.slot),
             StableCheckpoint: lambda record: self._checkpoints.restore(record.proof),
             ViewLeft: lambda record: self._view_changes.restore_left(record.view_change),
+            ViewChangeNamed: lambda record: self._view_changes.restore_named(record.view_change),
             ViewEntered: lambda record: self._view_changes.restore_entered(record.new_view),
             Endorsed: lambda record: self._motions.restore(record.endorsement),
             EpochEnded: self._epochs.restore,

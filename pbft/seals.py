@@ -11,6 +11,7 @@ An answer that was not committed before its seal cannot have been copied from on
 from collections.abc import Callable
 
 from pbft import digest
+from pbft.codec import encode_value
 from pbft.context import Context
 from pbft.effects import ArmTimer, CancelTimer, Persist, Progress, Stage
 from pbft.events import RevealGrace, SealGrace
@@ -125,7 +126,13 @@ class Seals:
                 self._context.report(Equivocation(held, commitment))
         self._on_sealed(round_, seal)
 
-    def chains(self) -> tuple[SealChain, ...]:
-        """The seals of undecided requests, for a view-change."""
-        sealed = sorted((r for r in self._rounds if r.seals), key=lambda round_: round_.key)
-        return tuple(SealChain(round_.seals) for round_ in sealed[:CHAINS_MAX])
+    def chains(self, room: int) -> tuple[SealChain, ...]:
+        """The seals of undecided requests, for a view-change; as many as `room` bytes hold."""
+        chains: list[SealChain] = []
+        for round_ in sorted((r for r in self._rounds if r.seals), key=lambda round_: round_.key):
+            chain = SealChain(round_.seals)
+            room -= len(encode_value(chain))
+            if room < 0 or len(chains) >= CHAINS_MAX:
+                break
+            chains.append(chain)
+        return tuple(chains)

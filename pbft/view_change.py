@@ -4,8 +4,9 @@ Upon suspecting the primary of view v, a replica stops taking part in v, logs an
 view-change for v + 1 with its stable checkpoint, what it has prepared above, and the seals it
 knows. Upon holding view-changes of f + 1 others for higher views, it joins the lowest of these
 without waiting for its own timer. The primary of the new view, holding q valid view-changes,
-broadcasts a new-view with them and the pre-prepares that follow. Upon receiving it, a backup
-computes these itself, and enters the view only if they are the same.
+broadcasts a new-view that names them, with the pre-prepares that follow. Upon holding the
+view-changes that it names (`opening`), a backup computes these itself, and enters the view only if
+they are the same.
 
 A replica repeats its view-change until the view is entered, and goes on to the next view if a
 quorum wants this one and it does not come about. The time it waits doubles with every such view
@@ -22,21 +23,37 @@ Deviations from the paper:
   is over without a quorum, the view-change is repeated and no further view asked for.
 """
 
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Final
+
 from pbft.checkpoint import Checkpoints
+from pbft.codec import encode_value
 from pbft.context import Context
 from pbft.early import Early
 from pbft.effects import ArmTimer, CancelTimer, Persist, Send
 from pbft.events import NewViewDue
 from pbft.log import MessageLog
-from pbft.messages import NewView, PrePrepare, Signed, ViewChange
+from pbft.messages import (
+    NamedViewChange,
+    NewView,
+    PrePrepare,
+    Signed,
+    ViewChange,
+    ViewChangesWanted,
+)
 from pbft.new_view import Plan, plan, view_change_fault
 from pbft.normal_case import NormalCase
 from pbft.observation import Observation
-from pbft.records import ViewEntered, ViewLeft
-from pbft.types import Epoch, ReplicaId, View
+from pbft.opening import Opening, Openings, name
+from pbft.records import ViewChangeNamed, ViewEntered, ViewLeft
+from pbft.types import MESSAGE_BYTES_MAX, Digest, Epoch, ReplicaId, View
 from pbft.watch import AWAY_TIMEOUT_MS
 
 TIMEOUT_DOUBLINGS_MAX = 5
+
+ENVELOPE_BYTES: Final = 128
+"""What a frame holds beside the fields of a view-change: its type, the signature, lengths."""
 
 
 class ViewChanges:
@@ -59,6 +76,12 @@ class ViewChanges:
         self._early = early
         self._votes: dict[ReplicaId, Signed[ViewChange]] = {}
         self._new_view: Signed[NewView] | None = None
+        """Of the current view."""
+        self._named: dict[NamedViewChange, Signed[ViewChange]] = {}
+        """What it names, for peers that enter the view after us."""
+        self._openings = Openings(context)
+        self._sent: dict[ReplicaId, set[Digest]] = {}
+        """View-changes that a peer was sent since it connected or told its height."""
         self._failures = 0
 
     # --- leaving a view ------------------------------------------------------------------------
@@ -81,18 +104,18 @@ class ViewChanges:
     def _start(self, view: View) -> None:
         self._leave(view)
         context = self._context
-        vote = context.sign(
-            ViewChange(
-                network=context.network,
-                epoch=context.epoch,
-                view=view,
-                stable=self._log.low_watermark,
-                proof=self._checkpoints.proof,
-                prepared=tuple(s.certificate for s in self._log if s.certificate is not None),
-                chains=self._observation.seals.chains(),
-                replica=context.me,
-            )
+        bare = ViewChange(
+            network=context.network,
+            epoch=context.epoch,
+            view=view,
+            stable=self._log.low_watermark,
+            proof=self._checkpoints.proof,
+            prepared=tuple(s.certificate for s in self._log if s.certificate is not None),
+            chains=(),
+            replica=context.me,
         )
+        room = MESSAGE_BYTES_MAX - ENVELOPE_BYTES - len(encode_value(bare))
+        vote = context.sign(replace(bare, chains=self._observation.seals.chains(room)))
         context.emit(Persist(ViewLeft(vote)))
         context.broadcast(vote)
         self._votes[context.me] = vote
@@ -147,13 +170,11 @@ class ViewChanges:
             self._context.refuse(source, "epoch")
             return
         held = self._votes.get(message.replica)
-        if held is not None and held.message.view >= message.view:
-            return
-        if message.view < self._context.view or (
-            message.view == self._context.view and self._context.active
-        ):
-            if self._new_view is not None and message.replica == source:
-                self._context.emit(Send(source, self._new_view))
+        known = held is not None and held.message.view >= message.view
+        wanted = self._openings.wants(signed)
+        if self._is_over(message.view) and not known and message.replica == source:
+            self._show_view(source)
+        if (known or self._is_over(message.view)) and not wanted:
             return
         if not self._context.is_genuine(signed):
             self._context.refuse(source, "signature")
@@ -161,9 +182,22 @@ class ViewChanges:
         if fault := view_change_fault(message, self._context.rules):
             self._context.refuse(source, fault)
             return
-        self._votes[message.replica] = signed
-        self._join()
-        self._open_if_primary()
+        if wanted:
+            for opening in self._openings.add(signed):
+                self._open(opening)
+        if not known and not self._is_over(message.view):
+            self._votes[message.replica] = signed
+            self._join()
+            self._open_if_primary()
+
+    def _is_over(self, view: View) -> bool:
+        """Whether there is nothing to be done any more for this view to be entered."""
+        context = self._context
+        return view < context.view or (view == context.view and context.active)
+
+    def _show_view(self, replica: ReplicaId) -> None:
+        if self._new_view is not None:
+            self._context.emit(Send(replica, self._new_view))
 
     def _join(self) -> None:
         """At f + 1 (§4.5.2): one of them is correct, so the view change is not a liar's idea."""
@@ -191,7 +225,7 @@ class ViewChanges:
                 network=context.network,
                 epoch=context.epoch,
                 view=self._context.view,
-                view_changes=tuple(votes),
+                view_changes=tuple(name(vote) for vote in votes),
                 pre_prepares=tuple(
                     context.sign(pre_prepare)
                     for pre_prepare in self._pre_prepares(self._context.view, plan(votes))
@@ -199,7 +233,7 @@ class ViewChanges:
                 replica=context.me,
             )
         )
-        self._enter(new_view)
+        self._enter(new_view, votes)
 
     def _pre_prepares(self, view: View, planned: Plan) -> list[PrePrepare]:
         """O of the paper."""
@@ -221,62 +255,91 @@ class ViewChanges:
         if message.epoch != self._context.epoch:
             self._context.refuse(source, "epoch")
             return
-        if message.view < self._context.view or (
-            message.view == self._context.view and self._context.active
-        ):
+        if self._is_over(message.view):
             return
         if fault := self._new_view_fault(signed):
             self._context.refuse(source, fault)
-        else:
-            self._enter(signed)
+        elif opening := self._openings.begin(source, signed, self._votes.values()):
+            self._open(opening)
 
     def _new_view_fault(self, signed: Signed[NewView]) -> str | None:
+        """What can be seen without the view-changes."""
         message = signed.message
         rules = self._context.rules
         if message.view == 0 or message.replica != rules.membership.primary(message.view):
             return "not-primary"
         if not rules.is_genuine(signed):
             return "signature"
-        replicas = [vote.message.replica for vote in message.view_changes]
-        if replicas != sorted(set(replicas)) or len(replicas) < rules.membership.quorum:
+        replicas = [named.replica for named in message.view_changes]
+        if (
+            replicas != sorted(set(replicas))
+            or len(replicas) < rules.membership.quorum
+            or any(rules.membership.public_key(replica) is None for replica in replicas)
+        ):
             return "new-view-quorum"
-        for vote in message.view_changes:
-            if vote.message.view != message.view or not rules.is_genuine(vote):
-                return "new-view-quorum"
-            if fault := view_change_fault(vote.message, rules):
-                return fault
-        expected = self._pre_prepares(message.view, plan(message.view_changes))
-        if [p.message for p in message.pre_prepares] != expected:
-            return "new-view-plan"
         if not all(rules.is_genuine(p) for p in message.pre_prepares):
             return "signature"
         return None
 
-    def _enter(self, signed: Signed[NewView]) -> None:
+    def _open(self, opening: Opening) -> None:
+        """All view-changes that a new-view names are here, and valid."""
+        message = opening.new_view.message
+        votes = opening.votes()
+        if self._is_over(message.view):
+            return
+        if [p.message for p in message.pre_prepares] != self._pre_prepares(
+            message.view, plan(votes)
+        ):
+            self._context.refuse(opening.source, "new-view-plan")
+        else:
+            self._enter(opening.new_view, votes)
+
+    def _enter(self, signed: Signed[NewView], votes: Sequence[Signed[ViewChange]]) -> None:
         self._context.emit(
+            *(Persist(ViewChangeNamed(vote)) for vote in votes),
             Persist(ViewEntered(signed)),
             CancelTimer(NewViewDue(self._context.epoch, self._context.view)),
         )
         if signed.message.replica == self._context.me:
             self._context.broadcast(signed)
-        self._install(signed)
+        self._install(signed, votes)
         if self._context.taken_over > self._log.low_watermark:
             self._context.emit(ArmTimer(self._due(), 2 * self.timeout_ms))
         self._early.release()
 
-    def _install(self, signed: Signed[NewView]) -> None:
+    def _install(self, signed: Signed[NewView], votes: Sequence[Signed[ViewChange]]) -> None:
         message = signed.message
-        planned = plan(message.view_changes)
+        planned = plan(votes)
         self._leave(message.view)
         self._context.enter(message.view)
         self._new_view = signed
+        self._named = {name(vote): vote for vote in votes}
         self._votes = {r: v for r, v in self._votes.items() if v.message.view > message.view}
+        self._openings.forget_entered()
         if planned.stable > self._log.low_watermark:
             self._checkpoints.restore(planned.proof)
         self._context.taken_over = max(planned.digests, default=planned.stable)
         self._context.view_timeout_ms = self.timeout_ms
         self._normal_case.enter_view(message.pre_prepares)
         self._observation.enter_view(planned.chains, self._normal_case.attempts_taken_over())
+
+    # --- view-changes that peers lack ----------------------------------------------------------
+
+    def on_view_changes_wanted(self, source: ReplicaId, wanted: ViewChangesWanted) -> None:
+        """Each is sent once, until the peer connects anew or tells its height."""
+        sent = self._sent.setdefault(source, set())
+        for vote in self._held():
+            digest = name(vote).digest
+            if digest in wanted.digests and digest not in sent:
+                sent.add(digest)
+                self._context.emit(Send(source, vote))
+
+    def _held(self) -> Iterator[Signed[ViewChange]]:
+        yield from self._named.values()
+        yield from self._votes.values()
+
+    def on_view_changes_due(self) -> None:
+        self._openings.on_due()
 
     # --- peers, progress, recovery -------------------------------------------------------------
 
@@ -291,25 +354,24 @@ class ViewChanges:
 
     def on_peer_up(self, replica: ReplicaId) -> None:
         own = self._votes.get(self._context.me)
+        self._sent.pop(replica, None)
         if not self._context.active and own is not None:
             self._context.emit(Send(replica, own))
 
     def on_peer_view(self, replica: ReplicaId, epoch: Epoch, view: View) -> None:
         """A peer said which view it is in: help it along if it is behind."""
-        if (
-            epoch == self._context.epoch
-            and view < self._context.view
-            and self._context.active
-            and self._new_view is not None
-        ):
-            self._context.emit(Send(replica, self._new_view))
+        self._sent.pop(replica, None)
+        if epoch == self._context.epoch and view < self._context.view and self._context.active:
+            self._show_view(replica)
 
     def begin_epoch(self) -> None:
         """Every epoch begins in view 0, with nothing taken over."""
         context = self._context
         context.emit(CancelTimer(self._due()))
         self._votes.clear()
+        self._openings.clear()
         self._new_view = None
+        self._named = {}
         self._failures = 0
         context.enter(View(0))
         context.taken_over = context.members.start
@@ -319,8 +381,11 @@ class ViewChanges:
         self._leave(vote.message.view)
         self._votes[self._context.me] = vote
 
+    def restore_named(self, vote: Signed[ViewChange]) -> None:
+        self._named[name(vote)] = vote
+
     def restore_entered(self, new_view: Signed[NewView]) -> None:
-        self._install(new_view)
+        self._install(new_view, [self._named[named] for named in new_view.message.view_changes])
 
     def resume(self) -> None:
         if not self._context.takes_part:
@@ -331,8 +396,11 @@ class ViewChanges:
         elif self._context.taken_over > self._log.low_watermark:
             self._context.emit(ArmTimer(self._due(), 2 * self.timeout_ms))
 
-    def live_records(self) -> tuple[list[ViewEntered], list[ViewLeft]]:
+    def live_records(self) -> tuple[list[ViewChangeNamed | ViewEntered], list[ViewLeft]]:
         """The view that was entered last, and the one asked for since."""
-        entered = [ViewEntered(self._new_view)] if self._new_view is not None else []
+        entered: list[ViewChangeNamed | ViewEntered] = []
+        if self._new_view is not None:
+            entered += [ViewChangeNamed(vote) for vote in self._named.values()]
+            entered.append(ViewEntered(self._new_view))
         left = [] if self._context.active else [ViewLeft(self._votes[self._context.me])]
         return entered, left

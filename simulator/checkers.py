@@ -39,7 +39,7 @@ from pbft.messages import (
     WireMessage,
 )
 from pbft.policy import Policy
-from pbft.records import AnswerDrawn, Decided, Record, RequestAccepted, Sealed, ViewEntered
+from pbft.records import AnswerDrawn, Decided, Record, RequestAccepted, Sealed, ViewChangeNamed
 from pbft.replica import Replica
 from pbft.state import State
 from pbft.types import RequestId
@@ -179,11 +179,10 @@ class Checkers:
                 self._on_seal(seal.message)
             case Decided():
                 self.accountability.on_decided(process, record)
-            case ViewEntered(new_view):
-                for vote in new_view.message.view_changes:
-                    for chain in vote.message.chains:
-                        for seal in chain.seals:
-                            self._on_seal(seal.message)
+            case ViewChangeNamed(vote):
+                for chain in vote.message.chains:
+                    for seal in chain.seals:
+                        self._on_seal(seal.message)
 
     def _on_seal(self, seal: Seal) -> None:
         sealed = self._sealed.setdefault((seal.request_id, seal.attempt), set())

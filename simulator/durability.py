@@ -25,6 +25,7 @@ from pbft.records import (
     Record,
     RequestAccepted,
     Sealed,
+    ViewChangeNamed,
     ViewEntered,
     ViewLeft,
 )
@@ -61,7 +62,7 @@ def _claim_in(said: SignedMessage) -> Claim | None:
         case Commit():
             return "commit", said.epoch, said.view, said.sequence_number, said.digest
         case ViewChange():
-            return "view change", said.epoch, said.view
+            return "view change", said.epoch, said.view, said.replica
         case NewView():
             return "new view", said.epoch, said.view
         case _:
@@ -84,7 +85,7 @@ def _claims_of(record: Record) -> Iterator[Claim]:
             yield "commit", *rest
         case Decided(slot):
             yield _the(slot.commits[0].message)
-        case ViewLeft(view_change):
+        case ViewLeft(view_change) | ViewChangeNamed(view_change):
             yield _the(view_change.message)
         case ViewEntered(new_view):
             yield _the(new_view.message)

@@ -7,7 +7,8 @@ from typing import Any, ClassVar
 from pbft import digest
 from pbft.effects import Broadcast, Effect, Send
 from pbft.events import Event, Received
-from pbft.messages import NewView, Signed, ViewChange
+from pbft.messages import NewView, PreparedCertificate, PrePrepare, Signed, ViewChange
+from pbft.opening import name
 from pbft.types import View
 from simulator.faults.base import Fault, inner_of
 
@@ -40,36 +41,61 @@ class Usurp(Fault):
         if votes and self._draw.random() < 0.5:
             view = votes[0].message.view
         network, epoch = self._configuration.network, members.epoch
-        return [Broadcast(self._resigned(NewView(network, epoch, view, votes, (), self.me)))]
+        names = tuple(name(vote) for vote in votes)
+        return [Broadcast(self._resigned(NewView(network, epoch, view, names, (), self.me)))]
 
 
 class BadPlan(Fault):
     """As the primary of a new view it opens the view with other pre-prepares than follow: none
-    (`how` = "none"), nothing in each place ("null"), or one more ("more")."""
+    (`how` = "none"), nothing in each place ("null"), or one more ("more"). Or it names another
+    view-change than its own: one that nobody has ("unknown"), or one by which the first slot held
+    nothing ("worthless"), and proposes what would follow."""
 
     OPTIONS: ClassVar[Mapping[str, Any]] = {"how": "null"}
 
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._own: ViewChange | None = None
+
     def sent(self, effect: Broadcast | Send) -> list[Effect]:
         said = inner_of(effect.message)
+        if isinstance(said, ViewChange) and said.replica == self.me:
+            self._own = said
         if not isinstance(said, NewView) or said.replica != self.me:
             return [effect]
         made = [signed.message for signed in said.pre_prepares]
+        named = said.view_changes
+        besides: list[Effect] = []
         match self._options["how"]:
             case "none":
                 made = []
             case "null":
                 made = [replace(message, digest=digest.NULL_BATCH) for message in made]
-            case _ if made:
+            case "unknown":
+                named = (*named[:-1], replace(named[-1], digest=digest.NULL_BATCH))
+            case "worthless" if made and self._own is not None:
+                made[0] = replace(made[0], digest=digest.NULL_BATCH)
+                vote = self._without(self._own, made[0])
+                named = tuple(name(vote) if one.replica == self.me else one for one in named)
+                besides = [replace(effect, message=vote)]
+            case "more" if made:
                 last = made[-1]
                 made.append(replace(last, sequence_number=last.sequence_number + 1))  # type: ignore[arg-type]
         pre_prepares = tuple(self._resigned(message) for message in made)
-        other = self._resigned(replace(said, pre_prepares=pre_prepares))
-        return [replace(effect, message=other)]
+        other = self._resigned(replace(said, view_changes=named, pre_prepares=pre_prepares))
+        return [replace(effect, message=other), *besides]
+
+    def _without(self, own: ViewChange, slot: PrePrepare) -> Signed[ViewChange]:
+        """Its view-change, with a certificate that a slot held nothing in the view before."""
+        proposed = replace(slot, view=View(own.view - 1))
+        worthless = PreparedCertificate(self._resigned(proposed), ())
+        return self._resigned(replace(own, prepared=(worthless,)))
 
 
 class BadViewChange(Fault):
     """Its view-changes hold a certificate that proves nothing (`how` = "certificate"), none
-    ("empty"), another checkpoint ("stable"), or another view ("view")."""
+    ("empty"), another checkpoint ("stable"), or another view ("view"); or the next primary hears a
+    right one that nobody else hears ("apart")."""
 
     OPTIONS: ClassVar[Mapping[str, Any]] = {"how": "certificate"}
 
@@ -77,6 +103,9 @@ class BadViewChange(Fault):
         said = inner_of(effect.message)
         if not isinstance(said, ViewChange) or said.replica != self.me:
             return [effect]
+        if self._options["how"] == "apart":
+            primary = self.state.membership.primary(said.view)
+            return [Send(primary, effect.message)] if isinstance(effect, Broadcast) else []
         other = self._changed(said)
         if other is None:
             return [effect]

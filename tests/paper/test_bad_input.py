@@ -28,6 +28,7 @@ from pbft.messages import (
     LedgerWanted,
     Proposal,
     Signed,
+    ViewChangesWanted,
 )
 from pbft.motions import CHANGES_MAX
 from pbft.policy import Policy
@@ -79,6 +80,7 @@ def run() -> tuple[dict[str, list[Any]], list[Any]]:
     found["EpochCertificate"] = list(cluster.nodes[1].epochs)
     found["BatchWanted"] = [BatchWanted(forge.D1)]
     found["BatchContent"] = [BatchContent(ledger[1].batch)]
+    found["ViewChangesWanted"] = [ViewChangesWanted((forge.D1, forge.D2))]
     found["LedgerWanted"] = [LedgerWanted(SequenceNumber(1), Epoch(0))]
     return found, list(ledger.values())
 
@@ -87,6 +89,7 @@ KINDS = [
     "Accusation", "AnswerCommitment", "AnswerReveal", "BatchContent", "BatchWanted", "Checkpoint",
     "Commit", "DecidedSlot", "Endorsement", "EpochCertificate", "Height", "LedgerWanted",
     "NewView", "Prepare", "Proposal", "Request", "Seal", "ViewChange",
+    "ViewChangesWanted",
 ]  # fmt: skip
 SIGNED = [
     "AnswerCommitment", "AnswerReveal", "Checkpoint", "Commit", "Endorsement", "Height", "NewView",
@@ -100,7 +103,7 @@ def test_there_is_a_sample_of_everything() -> None:
     kinds = {type(m) for samples in run()[0].values() for m in samples}
     assert kinds == {
         Signed, Accusation, BatchContent, BatchWanted, DecidedSlot, EpochCertificate, LedgerWanted,
-        Proposal,
+        Proposal, ViewChangesWanted,
     }  # fmt: skip
 
 

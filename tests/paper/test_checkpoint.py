@@ -221,7 +221,7 @@ def test_a_view_that_starts_above_the_own_ledger() -> None:
     solo = Solo(1)
     proof = tuple(forge.checkpoint(i, 2, STATE) for i in (0, 2, 3))
     votes = [forge.view_change(i, 2, stable=2, proof=proof) for i in (0, 2, 3)]
-    solo.hear(forge.new_view(votes))
+    solo.enter(votes)
     assert (low(solo), solo.replica.applied) == (2, 0)
     solo.step(TimerFired(CatchUp()))
     assert solo.got(ArmTimer) == [ArmTimer(CatchUp(), 1_000)]
@@ -236,7 +236,7 @@ def test_a_view_that_starts_below_the_own_ledger() -> None:
     solo = at_two()
     digests = [forge.batch_digest(slot.batch) for slot in MADE[:2]]
     prepared = tuple(forge.prepared(of, number) for number, of in enumerate(digests, start=1))
-    solo.hear(forge.new_view([forge.view_change(i, 2, prepared=prepared) for i in (0, 2, 3)]))
+    solo.enter([forge.view_change(i, 2, prepared=prepared) for i in (0, 2, 3)])
     for number, of in enumerate(digests, start=1):
         solo.hear(forge.prepare(3, of, number, 2))
         for replica in (0, 2, 3):

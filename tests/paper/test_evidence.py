@@ -272,7 +272,7 @@ def test_an_accusation_about_similarities_is_measured(off: int, kept: int, accep
     assert heard.refusals() == ([] if kept else ["evidence"])
     judge = Solo(2)
     proposal = forge.proposal((Accusation(evidence),), 1, view=1, replica=ReplicaId(1))
-    judge.hear(forge.new_view([forge.view_change(i, 1) for i in (0, 1, 3)]))
+    judge.enter([forge.view_change(i, 1) for i in (0, 1, 3)])
     judge.hear(proposal)
     compared(judge, (9_600,) * 5 + (9_600 - off,))
     assert len(judge.said(Prepare)) == accepted

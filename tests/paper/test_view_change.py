@@ -1,6 +1,6 @@
 """Castro and Liskov 1999, §4.4, §4.5.2; docs/protocol.md §8: a primary that fails is replaced."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -31,6 +31,7 @@ from pbft.messages import (
     Commit,
     DecidedSlot,
     Height,
+    NamedViewChange,
     NewView,
     Prepare,
     Proposal,
@@ -41,6 +42,7 @@ from pbft.messages import (
     ViewChange,
 )
 from pbft.new_view import plan, view_change_fault
+from pbft.opening import name
 from pbft.policy import Policy
 from pbft.records import ViewEntered, ViewLeft
 from pbft.types import Epoch, ReplicaId, View
@@ -83,7 +85,7 @@ def joined(me: int, view: int = 1) -> Solo:
 def entered(me: int, votes: list[Signed[ViewChange]] | None = None) -> Solo:
     """`me`, not its primary, is in view 1."""
     solo = joined(me)
-    solo.hear(new_view(votes or [view_change(i) for i in (0, 1, 3)]))
+    solo.enter(votes or [view_change(i) for i in (0, 1, 3)])
     assert solo.replica._context.active
     return solo
 
@@ -320,11 +322,11 @@ def test_a_replica_that_left_votes_no_more() -> None:
 def test_a_view_never_goes_backwards() -> None:
     """V3: in view 5, a recorded quorum for view 2 and its new-view change nothing."""
     solo = joined(2, 5)
-    solo.hear(new_view([view_change(i, 5) for i in (0, 1, 3)]))
+    solo.enter([view_change(i, 5) for i in (0, 1, 3)])
     assert (solo.replica.view, solo.replica._context.active) == (5, True)
     for replica in (0, 1, 3):
         solo.hear(view_change(replica, 2))
-    solo.hear(new_view([view_change(i, 2) for i in (0, 1, 3)]))
+    solo.enter([view_change(i, 2) for i in (0, 1, 3)])
     assert (solo.replica.view, solo.replica._context.active) == (5, True)
     assert [vote.view for vote in solo.said(ViewChange)] == [5]
 
@@ -342,7 +344,7 @@ def test_the_time_to_wait_doubles_and_goes_back() -> None:
         solo.hear(view_change(3, view + 1 - view % 2))
     assert waits == [4_000, 8_000, 16_000, 32_000, 64_000, 64_000, 64_000]
     # View 9 comes about, with R1 as its primary, and slots are decided in it.
-    solo.hear(new_view([view_change(i, 9) for i in (0, 1, 3)]))
+    solo.enter([view_change(i, 9) for i in (0, 1, 3)])
     assert solo.replica._context.view_timeout_ms == 64_000
     for number in range(1, 9):
         batch = batch_of(number)
@@ -664,7 +666,7 @@ def test_the_new_primary_opens_the_view_with_q_view_changes() -> None:
     assert solo.said(NewView) == []
     solo.hear(view_change(3, prepared=(forge.prepared(forge.D1, 2),)))
     (opened,) = solo.said(NewView)
-    assert [vote.message.replica for vote in opened.view_changes] == [1, 2, 3]
+    assert [named.replica for named in opened.view_changes] == [1, 2, 3]
     assert [p.message.digest for p in opened.pre_prepares] == [NULL_BATCH, forge.D1]
     assert solo.replica._context.active
     backup = joined(2)
@@ -706,7 +708,7 @@ def in_view_1(of: Any, number: int, **changes: Any) -> Signed[Any]:
 
 
 def of_votes(*votes: Signed[ViewChange]) -> Signed[NewView]:
-    return resign(RIGHT, view_changes=votes)
+    return resign(RIGHT, view_changes=tuple(name(vote) for vote in votes))
 
 
 def of_slots(*pre_prepares: Signed[Any]) -> Signed[NewView]:
@@ -718,17 +720,16 @@ BAD_NEW_VIEWS: list[tuple[str, str, Signed[NewView]]] = [
     ("too few", "new-view-quorum", of_votes(VOTES[0], VOTES[2])),
     ("one twice", "new-view-quorum", of_votes(VOTES[0], VOTES[2], VOTES[2])),
     ("out of order", "new-view-quorum", of_votes(VOTES[1], VOTES[0], VOTES[2])),
-    ("one for another view", "new-view-quorum", of_votes(*VOTES[:2], view_change(3, 5))),
-    ("stale ones", "new-view-quorum", resign(RIGHT, view=View(5))),
     (
-        "one unsigned",
+        "one of nobody",
         "new-view-quorum",
-        of_votes(*VOTES[:2], replace(VOTES[2], signature=NOBODY)),
-    ),
-    (
-        "one invalid",
-        "view-change-prepared",
-        of_votes(*VOTES[:2], view_change(3, prepared=(with_prepares(P2),))),
+        resign(
+            RIGHT,
+            view_changes=(
+                *RIGHT.message.view_changes,
+                NamedViewChange(ReplicaId(4), digest.DIGEST_ZERO),
+            ),
+        ),
     ),
     ("by another", "not-primary", resign(RIGHT, replica=ReplicaId(3))),
     ("signed by another", "signature", forge.sign_as(3, RIGHT.message)),
@@ -761,16 +762,53 @@ def test_a_wrong_new_view_is_not_entered(reason: str, bad: Signed[NewView]) -> N
     """V2, V6, §4.4: a backup computes everything again; what it refuses leaves no trace, and the
     right one is entered after it."""
     solo = joined(2)
-    solo.hear(bad, source=1)
-    assert solo.refusals() == [reason]
+    reasons = hear_all(solo, bad, VOTES)
+    assert reasons == [reason]
     assert (solo.replica.view, solo.replica._context.active) == (1, False)
-    assert solo.got(Persist) == []
-    solo.hear(RIGHT)
+    assert not any(isinstance(record, ViewEntered) for record in solo.log)
+    solo.enter(VOTES)
     assert solo.replica._context.active
     assert [(p.view, p.sequence_number, p.digest) for p in solo.said(Prepare)] == [
         (1, 1, NULL_BATCH),
         (1, 2, forge.D1),
     ]
+
+
+def hear_all(solo: Solo, shown: Signed[NewView], votes: Sequence[Signed[ViewChange]]) -> list[str]:
+    """R1 shows a new-view, and answers with these view-changes. Why anything was refused."""
+    reasons = []
+    for message in (shown, *votes):
+        solo.hear(message, source=1)
+        reasons += solo.refusals()
+    return reasons
+
+
+STRANGE: list[tuple[str, list[str], Signed[ViewChange]]] = [
+    ("for another view", [], view_change(3, 5)),
+    ("unsigned", ["signature"], replace(VOTES[2], signature=NOBODY)),
+    (
+        "invalid",
+        ["view-change-prepared"],
+        view_change(3, prepared=(with_prepares(P2),)),
+    ),
+    ("of another epoch", ["epoch"], view_change(3, epoch=Epoch(1))),
+]
+
+
+@pytest.mark.parametrize(
+    ("reasons", "strange"), [row[1:] for row in STRANGE], ids=[row[0] for row in STRANGE]
+)
+def test_a_new_view_counts_only_with_right_view_changes(
+    reasons: list[str], strange: Signed[ViewChange]
+) -> None:
+    """V4, §4.4: a new-view is no better than what it names, however it comes here."""
+    solo = joined(2)
+    votes = [*VOTES[:2], strange]
+    assert hear_all(solo, of_votes(*votes), votes) == reasons
+    assert not solo.replica._context.active
+    assert not any(isinstance(record, ViewEntered) for record in solo.log)
+    solo.enter(VOTES)
+    assert solo.replica._context.active
 
 
 def test_view_0_is_never_opened() -> None:
@@ -783,15 +821,17 @@ def test_view_0_is_never_opened() -> None:
 def test_a_new_view_may_be_entered_without_having_asked_for_it() -> None:
     """§4.4: q others did, which is proof enough."""
     solo = Solo(2)
-    solo.hear(RIGHT)
+    solo.enter(VOTES)
     assert (solo.replica.view, solo.replica._context.active) == (1, True)
 
 
 def test_a_new_view_that_comes_again_changes_nothing() -> None:
     """S3: it is entered once."""
     solo = joined(2)
-    solo.hear(RIGHT)
+    solo.enter(VOTES)
     assert solo.hear(RIGHT) == []
+    assert hear_all(solo, RIGHT, VOTES) == []
+    assert solo.got(Persist) == []
 
 
 # --- safety across views -----------------------------------------------------------------------
@@ -828,7 +868,7 @@ def test_a_replica_votes_again_for_what_it_has_decided() -> None:
     solo = Solo(2)
     slot = DecidedSlot(batch, tuple(forge.commit(i, of) for i in (0, 1, 3)))
     solo.hear(slot, source=3)
-    solo.hear(new_view([view_change(i, prepared=(forge.prepared(of),)) for i in (0, 1, 3)]))
+    solo.enter([view_change(i, prepared=(forge.prepared(of),)) for i in (0, 1, 3)])
     solo.hear(forge.prepare(3, of, 1, 1))
     assert [(p.view, p.digest) for p in solo.said(Prepare)] == [(1, of)]
     assert [(c.view, c.digest) for c in solo.said(Commit)] == [(1, of)]
@@ -845,7 +885,7 @@ def test_votes_of_different_views_are_not_added_up() -> None:
     solo.hear(forge.proposal(batch))
     for replica in (0, 3):
         solo.hear(forge.commit(replica, of))
-    solo.hear(new_view([view_change(i, prepared=(forge.prepared(of),)) for i in (0, 1, 3)]))
+    solo.enter([view_change(i, prepared=(forge.prepared(of),)) for i in (0, 1, 3)])
     solo.hear(forge.commit(1, of, 1, 1))
     assert not [e for e in solo.all if isinstance(e, Reply)]
 
@@ -960,7 +1000,7 @@ def test_open_requests_are_sent_to_the_new_primary() -> None:
     """§8, V13: it may never have heard of them."""
     solo = joined(2)
     solo.hear(forge.sign(ASKED))
-    solo.hear(RIGHT)
+    solo.enter(VOTES)
     assert Send(ReplicaId(1), forge.sign(ASKED)) in solo.last
 
 
@@ -989,7 +1029,7 @@ def test_seals_that_no_view_change_carries_are_void() -> None:
     solo = Solo(2)
     solo.hear(forge.sign(ASKED))
     solo.hear(hidden)
-    solo.hear(new_view([view_change(i) for i in (0, 1, 3)]))
+    solo.enter([view_change(i) for i in (0, 1, 3)])
     commitments = tuple(forge.commitment(forge.reveal(ID, i)) for i in (0, 1, 3))
     solo.hear(forge.seal(commitments, view=View(1), replica=ReplicaId(1)))
     assert solo.refusals() == []
@@ -1012,7 +1052,7 @@ def test_what_was_measured_under_another_seal_does_not_count() -> None:
     low = (3_000, 3_000, 3_000, 9_600, 9_600, 9_600)
     solo.step(AnswersCompared(ID, 0, comparison.answers, low, ()))
     sealed = SealChain((forge.seal(tuple(forge.commitment(o) for o in openings)),))
-    solo.hear(new_view([view_change(i, chains=(sealed,)) for i in (0, 1, 3)]))
+    solo.enter([view_change(i, chains=(sealed,)) for i in (0, 1, 3)])
     solo.hear(forge.sign(openings[0]))
     (comparison,) = solo.got(effects.CompareAnswers)
     assert comparison.texts == ("Paris",) * 4
@@ -1038,7 +1078,7 @@ def test_messages_of_the_next_view_are_not_lost() -> None:
     solo.hear(forge.proposal(batch, view=View(1), replica=ReplicaId(1)))
     for replica in (0, 1, 3):
         assert solo.hear(forge.commit(replica, of, 1, 1)) == []
-    solo.hear(new_view([view_change(i) for i in (0, 1, 3)]))
+    solo.enter([view_change(i) for i in (0, 1, 3)])
     assert len(solo.got(Reply)) == 1
 
 

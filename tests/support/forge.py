@@ -29,6 +29,7 @@ from pbft.messages import (
     ViewChange,
 )
 from pbft.new_view import plan
+from pbft.opening import name
 from pbft.policy import Policy
 from pbft.types import Digest, Epoch, ReplicaId, RequestId, SequenceNumber, View
 from tests.support.cluster import NETWORK, answer
@@ -229,7 +230,7 @@ def new_view(votes: Iterable[Signed[ViewChange]], **changes: Any) -> Signed[NewV
         network=NETWORK,
         epoch=Epoch(0),
         view=view,
-        view_changes=view_changes,
+        view_changes=tuple(name(vote) for vote in view_changes),
         pre_prepares=tuple(
             pre_prepare(digests[number], number, view=view, replica=primary)
             for number in sorted(digests)

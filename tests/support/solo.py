@@ -1,17 +1,19 @@
 """One replica by itself, started: a test puts in events and reads the effects of each."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, TypeVar
 
 from pbft import effects
 from pbft.context import Configuration
 from pbft.events import Event, Received, Started
 from pbft.execution import Tip
-from pbft.messages import Signed
+from pbft.messages import Signed, ViewChange, ViewChangesWanted
+from pbft.opening import name
 from pbft.policy import Policy
 from pbft.records import Record
 from pbft.replica import GENESIS, Replica
 from pbft.types import ReplicaId
+from tests.support import forge
 from tests.support.cluster import NETWORK
 from tests.support.keyring import keyring, membership, public_key
 
@@ -58,6 +60,19 @@ class Solo:
                 message if isinstance(message, Signed) else message.pre_prepare
             ).message.replica
         return self.step(Received(ReplicaId(source), message))
+
+    def enter(self, votes: Sequence[Signed[ViewChange]]) -> None:
+        """Hear the new-view that follows from these view-changes, and those that it then wants."""
+        shown = forge.new_view(votes)
+        self.hear(shown)
+        wanted = [
+            effect.message.digests
+            for effect in self.got(effects.Send)
+            if isinstance(effect.message, ViewChangesWanted)
+        ]
+        for vote in votes:
+            if any(name(vote).digest in digests for digests in wanted):
+                self.hear(vote, shown.message.replica)
 
     def got(self, kind: type[E]) -> list[E]:
         """Effects of one kind in the last step."""

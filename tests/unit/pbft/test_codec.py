@@ -42,6 +42,7 @@ from pbft.messages import (
     Seal,
     Signed,
     ViewChange,
+    ViewChangesWanted,
 )
 from pbft.policy import Policy
 from pbft.records import RECORD_KINDS
@@ -68,6 +69,7 @@ ON_THE_WIRE: list[Any] = [
     LedgerWanted,
     EpochCertificate,
     Accusation,
+    ViewChangesWanted,
 ]
 
 NETWORK = b"\x11" * 32
@@ -291,8 +293,9 @@ def test_the_types_keep_their_numbers() -> None:
         "LedgerWanted",
         "EpochCertificate",
         "Accusation",
+        "ViewChangesWanted",
     ]
-    assert list(MESSAGE_CODES.values()) == list(range(1, 20))
+    assert list(MESSAGE_CODES.values()) == list(range(1, 21))
 
 
 def test_what_is_signed_differs_between_types_with_equal_fields() -> None:
