@@ -157,9 +157,9 @@ class _Generator:
                 last = draw.randint(1, max(1, self._nodes - 2))
                 return {"last": last, "other": draw.choice(["empty", "other"])}
             case "bad_plan":
-                return {"how": draw.choice(["none", "null", "more"])}
+                return {"how": draw.choice(["none", "null", "more", "unknown", "worthless"])}
             case "bad_view_change":
-                return {"how": draw.choice(["certificate", "empty", "stable", "view"])}
+                return {"how": draw.choice(["certificate", "empty", "stable", "view", "apart"])}
             case "matrix":
                 return {"by_bp": draw.choice([150, 300, 500, 5_000])}
             case "flood":
