@@ -19,6 +19,7 @@ from pbft.events import (
     AnswerDeadline,
     AnswerReady,
     CatchUp,
+    HeldReveals,
     PeerDown,
     PeerUp,
     RevealGrace,
@@ -741,6 +742,23 @@ def test_evidence_has_no_times() -> None:
         solo.hear(second)
         found += solo.got(Report)
     assert found[0] == found[1]
+
+
+def test_answers_are_held_for_a_while_whatever_the_grace() -> None:
+    """3.4: with no grace at all, a backup that holds no answer yet does not look again at once, for
+    ever; and the primary owes nothing that had no time to reach it."""
+    solo = asked(reveal_grace_ms=0)
+    solo.hear(seal_of(0, 2, 3))
+    timer = HeldReveals(ID, 0)
+    assert ArmTimer(timer, 100) in solo.last
+    assert solo.step(TimerFired(timer)) == [ArmTimer(timer, 100)]
+    solo.hear(forge.sign(opening(2)))
+    round_ = solo.replica._observation._rounds.get(ID, 0)
+    assert round_ is not None
+    solo.step(TimerFired(timer))
+    assert (solo.got(ArmTimer), round_.owed) == ([ArmTimer(timer, 100)], frozenset())
+    solo.step(TimerFired(timer))
+    assert (solo.got(ArmTimer), round_.owed) == ([], {2})
 
 
 # --- bounds ------------------------------------------------------------------------------------
