@@ -311,6 +311,7 @@ class NormalCase:
                 self._vote(slot, slot.pre_prepare)
         for slot in self._log:
             self._advance(slot)
+        self.fetching.send_again()
         self.fetching.fetch()
 
     def attempts_taken_over(self) -> set[RoundKey]:
@@ -378,6 +379,7 @@ class NormalCase:
 
     def resend(self, replica: ReplicaId) -> None:
         """A connection came up: repeat to that peer what we said about undecided slots."""
+        self.fetching.send_again(replica)
         me = self._context.me
         for slot in self._log:
             if slot.sequence_number <= self._context.applied:
