@@ -34,7 +34,7 @@ class Fetching:
 
     def fetch(self) -> None:
         """Asks everybody for what is missing, and again until it is here."""
-        missing = [s for s in self._log if s.pre_prepare is not None and s.batch is None]
+        missing = [slot for slot in self._log if slot.lacks_batch]
         for slot in missing:
             if slot.digest is not None:
                 self._context.broadcast(BatchWanted(slot.digest))
@@ -59,7 +59,7 @@ class Fetching:
     def on_content(self, source: ReplicaId, content: BatchContent) -> None:
         """Upon receiving a batch that some slot lacks; the digest proves it, whoever sends it."""
         known = digest.digest_of(content.batch)
-        wanted = [s for s in self._log if s.digest == known and s.batch is None]
+        wanted = [slot for slot in self._log if slot.lacks_batch and slot.digest == known]
         if not wanted:
             self._context.refuse(source, "batch-unwanted")
         for slot in wanted:

@@ -150,7 +150,7 @@ MUTANTS: tuple[Mutant, ...] = (
        "any(not _is_prepared(certificate, message.view, rules) for certificate in message.prepared)",
        "False", "V4-worthless-certificate"),
     _m("voted-batch-forgotten", "a new view forgets batches that were voted for",
-       "log:Slot.enter_view", ", *self.accepted}", "}", "B-hidden-batch"),
+       "log:Slot._needed", ", *self.accepted}", "}", "B-hidden-batch"),
     _m("batch-sent-once", "who lost a batch on the way is never sent it again",
        "fetching:Fetching.send_again", "if replica not in (None, sent[0])", "", "N-lost-batches"),
     _m("view-change-hides", "view-changes carry no certificates", "view_change:ViewChanges._start",
