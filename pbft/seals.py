@@ -8,16 +8,17 @@ When a view is entered, the seals are those that its view-changes carry.
 An answer that was not committed before its seal cannot have been copied from one revealed after it.
 """
 
+from collections import Counter
 from collections.abc import Callable
 
 from pbft import digest
-from pbft.context import Context
+from pbft.context import NOBODY, Context
 from pbft.effects import ArmTimer, CancelTimer, Persist, Progress, Stage
 from pbft.events import RevealGrace, SealGrace
 from pbft.item import WrongItem, check_seal
 from pbft.messages import Equivocation, Seal, SealChain, Signed
 from pbft.records import Sealed
-from pbft.round import Chain, Round, Rounds
+from pbft.round import Chain, Round, RoundKey, Rounds
 from pbft.types import CHAINS_MAX, SEALS_MAX, ReplicaId
 
 
@@ -126,6 +127,16 @@ class Seals:
         self._on_sealed(round_, seal)
 
     def chains(self) -> tuple[SealChain, ...]:
-        """The seals of undecided requests, for a view-change."""
-        sealed = sorted((r for r in self._rounds if r.seals), key=lambda round_: round_.key)
-        return tuple(SealChain(round_.seals) for round_ in sealed[:CHAINS_MAX])
+        """The seals of undecided requests, for a view-change. If they are too many, every asker has
+        its share: one that seals its own requests by the hundred crowds out nobody else's."""
+        turns: Counter[ReplicaId] = Counter()
+        ranked: list[tuple[bool, int, RoundKey, Chain]] = []
+        for round_ in self._rounds:
+            if round_.seals:
+                # Requests that did not arrive have no asker to count them for, and come last.
+                asker = round_.asked.replica if round_.asked else NOBODY
+                ranked.append((round_.asked is None, turns[asker], round_.key, round_.seals))
+                turns[asker] += 1
+        chosen = sorted(ranked, key=lambda entry: entry[:3])[:CHAINS_MAX]
+        by_key = sorted(chosen, key=lambda entry: entry[2])
+        return tuple(SealChain(seals) for *_, seals in by_key)

@@ -86,10 +86,12 @@ class Watch:
 
     def _help_primary(self, round_: Round) -> None:
         """What is due may be missing there: an asker may have left the primary out."""
-        if round_.request is not None:
-            self._context.emit(Send(self._context.primary, round_.request))
+        # Commitments come first: a quorum of them opens the door to a request that is above its
+        # asker's allowance there.
         for replica in sorted(round_.commitments):
             self._context.emit(Send(self._context.primary, round_.commitments[replica]))
+        if round_.request is not None:
+            self._context.emit(Send(self._context.primary, round_.request))
         self._pass_on_reveals(round_)
 
     def _pass_on_reveals(self, round_: Round) -> None:

@@ -158,7 +158,8 @@ def test_a_primary_without_connection_is_given_up_quickly() -> None:
 
 
 def test_the_primary_is_helped_before_it_is_suspected() -> None:
-    """§4, C1: it gets what it may lack and as much time again; only then it is suspected."""
+    """§4, C1: it gets what it may lack and as much time again; only then it is suspected. The
+    commitments come before the request, which it may take because of them only."""
     solo = Solo(1)
     solo.hear(forge.sign(ASKED))
     given = [forge.commitment(forge.reveal(ID, replica)) for replica in (2, 3)]
@@ -167,7 +168,7 @@ def test_the_primary_is_helped_before_it_is_suspected() -> None:
     solo.step(AnswerReady(ID, 0, answer("Paris"), bytes(32)))
     solo.step(TimerFired(PrimaryDue(ID, 0)))
     sent = [effect.message for effect in solo.got(Send) if effect.replica == 0]
-    assert sent[0] == forge.sign(ASKED)
+    assert sent[-1] == forge.sign(ASKED)
     assert set(given) < set(sent)
     assert armed(solo) == {PrimaryDue(ID, 0): 2_000}
     assert solo.said(ViewChange) == []
