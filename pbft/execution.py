@@ -5,8 +5,10 @@ applied in sequence order, without gaps, and the replicated state follows from t
 
 A replica that was away learns what it missed from peers. When a connection comes up, and every few
 seconds, replicas say how far they have applied the ledger, and whoever is behind asks one that is
-ahead for the next slots. A slot comes with its quorum of commits and proves itself, so that it does
-not matter who sends it; and so does whoever is no member yet, from the genesis file on.
+ahead for the next slots, and from time to time another one: a liar could say that it is ahead
+before all others, and send one slot at a time. A slot comes with its quorum of commits and proves
+itself, so that it does not matter who sends it; and so does whoever is no member yet, from the
+genesis file on.
 """
 
 from collections import deque
@@ -102,10 +104,15 @@ class Execution:
         """How far it says it is."""
         self._asked_at = SequenceNumber(0)
         """Where we were then."""
+        self._proven_at = Epoch(0)
+        """Up to where epochs were proven then."""
+        self._heights: dict[ReplicaId, tuple[SequenceNumber, Epoch]] = {}
+        """How far members last said they were: slots, and the epoch."""
         self._served: dict[ReplicaId, tuple[int, int]] = {}
         """The last slot and epoch that each peer was sent since the last look."""
         self._unhelpful: deque[ReplicaId] = deque()
-        """Asked last, and nothing came: at most f, so that liars can't be the only ones asked."""
+        """Asked last, and less came than they said they have: at most f, so that liars can't be the
+        only ones asked."""
         for request in tip.requests:
             history.add(request)
         for open_request in context.state.open_requests:
@@ -188,9 +195,11 @@ class Execution:
         self._epochs.resend(replica)
 
     def on_peer_down(self, replica: ReplicaId) -> None:
+        self._heights.pop(replica, None)
         if self._asked == replica:
             self._asked = None
             self._unhelpful.clear()
+            self._ask_next(replica)
 
     def _announce_to(self, replica: ReplicaId) -> None:
         """How far we are; one that is no member cannot say it, and simply asks."""
@@ -201,8 +210,9 @@ class Execution:
 
     def on_catch_up(self) -> None:
         """From time to time, also when nothing happens: whoever is behind finds out."""
-        self._give_up_asking()
+        self._pass_on_the_turn()
         self._served.clear()
+        self._normal_case.fetching.send_again()
         if self._context.me == NOBODY:
             self._context.broadcast(self._wanted())
         else:
@@ -213,14 +223,36 @@ class Execution:
             self._gap_seen = 0
             self._on_suspect()
 
-    def _give_up_asking(self) -> None:
-        if self._asked is None:
+    def _pass_on_the_turn(self) -> None:
+        """Whoever was asked had its time; the next one goes on."""
+        asked, self._asked = self._asked, None
+        if asked is None:
             self._unhelpful.clear()
-        elif self._context.applied == self._asked_at:
-            self._unhelpful.append(self._asked)
+            return
+        if self._came_short():
+            self._unhelpful.append(asked)
             while len(self._unhelpful) > self._context.members.f:
                 self._unhelpful.popleft()
-        self._asked = None
+        self._ask_next(asked)
+
+    def _came_short(self) -> bool:
+        """Whether less came than one answer could have held, of what there is to be had."""
+        applied = self._context.applied
+        if (applied, self._epochs.proven) == (self._asked_at, self._proven_at):
+            return True
+        return applied < min(self._goal, self._asked_at + CATCH_UP_SLOTS)
+
+    def _ask_next(self, after: ReplicaId) -> None:
+        """In the order of their numbers, whoever was first to say that it is ahead."""
+        ahead = [
+            replica
+            for replica, (applied, epoch) in sorted(self._heights.items())
+            if applied > self._context.applied or epoch > self._epochs.proven
+            if replica in self._context.members.replicas and replica not in self._unhelpful
+        ]
+        if ahead:
+            chosen = next((replica for replica in ahead if replica > after), ahead[0])
+            self._ask(chosen, self._heights[chosen][0])
 
     def arm_catch_up(self) -> None:
         behind = self._pending or self._context.applied < self._log.low_watermark
@@ -238,6 +270,7 @@ class Execution:
         if message.replica != source or not self._context.is_genuine(signed):
             self._context.refuse(source, "signature")
             return False
+        self._heights[source] = message.applied, message.epoch
         if message.applied > self._context.applied or message.epoch > self._epochs.proven:
             self._ask_if_free(source, message.applied)
         return True
@@ -247,7 +280,8 @@ class Execution:
             self._ask(replica, goal)
 
     def _ask(self, replica: ReplicaId, goal: SequenceNumber) -> None:
-        self._asked, self._goal, self._asked_at = replica, goal, self._context.applied
+        self._asked, self._goal = replica, goal
+        self._asked_at, self._proven_at = self._context.applied, self._epochs.proven
         self._context.emit(Send(replica, self._wanted()))
 
     def _wanted(self) -> LedgerWanted:
@@ -288,7 +322,7 @@ class Execution:
         if context.applied >= self._goal:
             self._asked = None
         elif before // CATCH_UP_SLOTS != context.applied // CATCH_UP_SLOTS:
-            self._ask(source, self._goal)
+            self._context.emit(Send(source, self._wanted()))
 
     def restore(self, slot: DecidedSlot) -> None:
         """From the log: what the ledger holds already is only remembered as decided."""

@@ -21,6 +21,11 @@ quorum prepares and nothing is decided: with correct primaries in between, it do
 many."""
 
 
+REFUSED_BYTES_MAX = 16 * 1024 * 1024
+"""Refused batches that all slots together keep in a view, in case that a quorum accepts them: four
+of the greatest size. What machines that measure a little differently refuse is far less."""
+
+
 @dataclass(slots=True)
 class Slot:
     """What is known of one sequence number. One vote per replica and phase, of one view only."""
@@ -29,6 +34,10 @@ class Slot:
     pre_prepare: Signed[PrePrepare] | None = None
     refused: str | None = None
     """Why this replica does not prepare the proposal; others may, and then it follows."""
+    refused_bytes: int = 0
+    """What the batch of a refused proposal takes, while it is kept."""
+    forgotten: bool = False
+    """It was refused, and its batch is not kept. If others prepare it, it is asked for."""
     judging: bool = False
     """A proposal waits for this replica's own measurements."""
     prepares: dict[ReplicaId, Signed[Prepare]] = field(default_factory=dict)
@@ -61,6 +70,11 @@ class Slot:
         from a new view."""
         return self.contents.get(self.digest) if self.digest is not None else None
 
+    @property
+    def lacks_batch(self) -> bool:
+        """Whether only the digest is known of what is proposed, and the batch is wanted."""
+        return self.pre_prepare is not None and self.batch is None and not self.forgotten
+
     def prepares_for(self, digest: Digest | None) -> list[Signed[Prepare]]:
         return [self.prepares[r] for r in sorted(self.prepares)
                 if self.prepares[r].message.digest == digest]  # fmt: skip
@@ -69,8 +83,30 @@ class Slot:
         return [self.commits[r] for r in sorted(self.commits)
                 if self.commits[r].message.digest == digest]  # fmt: skip
 
+    def backers(self) -> set[ReplicaId]:
+        """Whose votes say that they hold the proposed batch and find it right; the primary's own
+        proposal says nothing."""
+        prepared = {signed.message.replica for signed in self.prepares_for(self.digest)}
+        committed = {signed.message.replica for signed in self.commits_for(self.digest)}
+        primary = self.pre_prepare.message.replica if self.pre_prepare else None
+        return (prepared | committed) - {primary}
+
+    def refuse(self, reason: str, size: int, room: int) -> None:
+        """This replica does not vote for the proposal. Its batch, of `size` bytes, is kept for the
+        case that a quorum does, if there is room for it or it is needed for something else."""
+        self.refused = reason
+        self.judging = False
+        if self.digest is None or self.digest in self._needed():
+            return
+        if size <= room:
+            self.refused_bytes = size
+        else:
+            del self.contents[self.digest]
+            self.forgotten = True
+
     def accept(self, pre_prepare: Signed[PrePrepare]) -> None:
         """This replica votes for the proposal."""
+        self.refused_bytes = 0
         self.accepted.pop(pre_prepare.message.digest, None)
         self.accepted[pre_prepare.message.digest] = pre_prepare
         while len(self.accepted) > ACCEPTED_MAX:
@@ -80,17 +116,24 @@ class Slot:
         """Votes count within one view; what was prepared or decided stays."""
         self.pre_prepare = pre_prepare
         self.refused = None
+        self.refused_bytes = 0
+        self.forgotten = False
         self.judging = False
         self.prepares = {}
         self.commits = {}
         self.spare = {}
         self.prepared = False
-        kept = {digests.NULL_BATCH, self.digest, *self.accepted}
-        if self.certificate is not None:
-            kept.add(self.certificate.pre_prepare.message.digest)
-        if self.decided is not None:
-            kept.add(self.decided.commits[0].message.digest)
+        kept = {self.digest, *self._needed()}
         self.contents = {key: batch for key, batch in self.contents.items() if key in kept}
+
+    def _needed(self) -> set[Digest]:
+        """What is kept whatever is proposed now."""
+        needed = {digests.NULL_BATCH, *self.accepted}
+        if self.certificate is not None:
+            needed.add(self.certificate.pre_prepare.message.digest)
+        if self.decided is not None:
+            needed.add(self.decided.commits[0].message.digest)
+        return needed
 
 
 class MessageLog:
@@ -126,6 +169,11 @@ class MessageLog:
             if digest in slot.contents:
                 return slot.contents[digest]
         return None
+
+    @property
+    def room_for_refused(self) -> int:
+        """Bytes left for batches of refused proposals."""
+        return REFUSED_BYTES_MAX - sum(slot.refused_bytes for slot in self._slots.values())
 
     def advance(self, low_watermark: SequenceNumber) -> None:
         """Forget every slot up to the new low watermark (§4.3)."""

@@ -16,6 +16,7 @@ Deviations from the paper:
 """
 
 from pbft import digest
+from pbft.codec import encode_value
 from pbft.context import Context
 from pbft.effects import Persist, Progress, Send, Stage
 from pbft.fetching import Fetching
@@ -105,16 +106,17 @@ class NormalCase:
         else:
             self._keep(slot, proposal)
             slot.judging = True
-            if fault := self._judging.check(source, slot):
+            fault = self._judging.check(source, slot)
+            self._mark_proposed(slot)
+            if fault:
                 self._refuse_proposal(source, slot, fault)
             else:
                 self._note(slot, Stage.PROPOSED, self._context.primary)
-            self._mark_proposed(slot)
             self._advance(slot)
 
     def _refuse_proposal(self, source: ReplicaId, slot: Slot, reason: str) -> None:
-        slot.refused = reason
-        slot.judging = False
+        size = sum(len(encode_value(entry)) for entry in slot.batch or ())
+        slot.refuse(reason, size, self._log.room_for_refused)
         self._context.refuse(source, reason)
 
     # --- judging -------------------------------------------------------------------------------
@@ -210,6 +212,10 @@ class NormalCase:
 
     def _advance(self, slot: Slot) -> None:
         """Does the next thing that the slot's contents allow."""
+        if slot.forgotten and len(slot.backers()) > self._context.members.f:
+            # A correct replica found it right, and has it.
+            slot.forgotten = False
+            self.fetching.fetch()
         if slot.batch is None or self._context.recovering or not self._context.takes_part:
             return
         quorum = self._context.quorum
@@ -311,6 +317,7 @@ class NormalCase:
                 self._vote(slot, slot.pre_prepare)
         for slot in self._log:
             self._advance(slot)
+        self.fetching.send_again()
         self.fetching.fetch()
 
     def attempts_taken_over(self) -> set[RoundKey]:
@@ -378,6 +385,7 @@ class NormalCase:
 
     def resend(self, replica: ReplicaId) -> None:
         """A connection came up: repeat to that peer what we said about undecided slots."""
+        self.fetching.send_again(replica)
         me = self._context.me
         for slot in self._log:
             if slot.sequence_number <= self._context.applied:

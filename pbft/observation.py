@@ -364,8 +364,7 @@ class Observation:
         message = seal.message
         # The seal may have come before its request, and again if the round was given up since.
         round_ = self._rounds.open((message.request_id, message.attempt), message.replica)
-        if message.number == len(round_.seals):
-            round_.add_seal(seal)
+        if round_.continue_with(seal):
             for commitment in message.commitments:
                 round_.commitments.setdefault(commitment.message.replica, commitment)
             me = self._context.me

@@ -60,8 +60,7 @@ class Requests:
             return  # the ledger will ask for it
         if request.replica == self._context.me or not self._context.is_genuine(signed):
             self._context.refuse(source, "signature")
-        elif self._request_fault(request, 2 * self._context.policy.requests_in_flight_max):
-            # Twice what the asker allows itself: it may have seen decisions that we have not.
+        elif self._request_fault(request, self._open_max(known)):
             self._context.refuse(source, "request")
         else:
             self.open(signed, key)
@@ -69,9 +68,18 @@ class Requests:
             self._answering.draw(round_)
             self._on_open(round_)
 
-    def _request_fault(self, request: Request, open_max: int) -> str | None:
+    def _open_max(self, known: Round | None) -> int | None:
+        """How many open requests a peer may have here besides this one. Twice what it allows
+        itself: it may have seen decisions that we have not. And any number, if a quorum has
+        committed to an answer: the others wait for the primary then, and the asker may have filled
+        its room with questions that nobody else has heard of."""
+        if known is not None and len(known.commitments) >= self._context.quorum:
+            return None
+        return 2 * self._context.policy.requests_in_flight_max
+
+    def _request_fault(self, request: Request, open_max: int | None) -> str | None:
         open_requests = self._rounds.of_asker(request.replica)
-        if open_requests >= open_max:
+        if open_max is not None and open_requests >= open_max:
             return (
                 f"{open_requests} questions of this node are still being answered; "
                 "ask again when some are done."

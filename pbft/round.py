@@ -82,6 +82,23 @@ class Round:
         self.sealed |= sealed_commitments((seal,))
         self._revealed = None
 
+    def continue_with(self, seal: Signed[Seal]) -> bool:
+        """From the log: takes the seal, if it follows those before it. One that stands where
+        another did was taken when that one had been given up with its round, and takes its place
+        and that of all behind it."""
+        number, previous = seal.message.number, digest.DIGEST_ZERO
+        kept = self.seals[:number]
+        if kept:
+            previous = digest.seal_digest(kept[-1].message)
+        if len(kept) < number or seal.message.previous != previous:
+            return False
+        if self.seals[number : number + 1] == (seal,):
+            return False
+        self.unseal()
+        for held in (*kept, seal):
+            self.add_seal(held)
+        return True
+
     def unseal(self) -> None:
         self.seals = ()
         self.sealed = {}

@@ -8,17 +8,18 @@ When a view is entered, the seals are those that its view-changes carry.
 An answer that was not committed before its seal cannot have been copied from one revealed after it.
 """
 
+from collections import Counter
 from collections.abc import Callable
 
 from pbft import digest
 from pbft.codec import encode_value
-from pbft.context import Context
+from pbft.context import NOBODY, Context
 from pbft.effects import ArmTimer, CancelTimer, Persist, Progress, Stage
 from pbft.events import RevealGrace, SealGrace
 from pbft.item import WrongItem, check_seal
 from pbft.messages import Equivocation, Seal, SealChain, Signed
 from pbft.records import Sealed
-from pbft.round import Chain, Round, Rounds
+from pbft.round import Chain, Round, RoundKey, Rounds
 from pbft.types import CHAINS_MAX, SEALS_MAX, ReplicaId
 
 
@@ -127,12 +128,22 @@ class Seals:
         self._on_sealed(round_, seal)
 
     def chains(self, room: int) -> tuple[SealChain, ...]:
-        """The seals of undecided requests, for a view-change; as many as `room` bytes hold."""
-        chains: list[SealChain] = []
-        for round_ in sorted((r for r in self._rounds if r.seals), key=lambda round_: round_.key):
-            chain = SealChain(round_.seals)
+        """The seals of undecided requests, for a view-change: at most `CHAINS_MAX`, and as many as
+        `room` bytes hold. If they are too many, every asker has its share: one that seals its own
+        requests by the hundred crowds out nobody else's."""
+        turns: Counter[ReplicaId] = Counter()
+        ranked: list[tuple[bool, int, RoundKey, SealChain]] = []
+        for round_ in self._rounds:
+            if round_.seals:
+                # Requests that did not arrive have no asker to count them for, and come last.
+                asker = round_.asked.replica if round_.asked else NOBODY
+                chain = SealChain(round_.seals)
+                ranked.append((round_.asked is None, turns[asker], round_.key, chain))
+                turns[asker] += 1
+        chosen: dict[RoundKey, SealChain] = {}
+        for *_, key, chain in sorted(ranked, key=lambda entry: entry[:3])[:CHAINS_MAX]:
             room -= len(encode_value(chain))
-            if room < 0 or len(chains) >= CHAINS_MAX:
+            if room < 0:
                 break
-            chains.append(chain)
-        return tuple(chains)
+            chosen[key] = chain
+        return tuple(chosen[key] for key in sorted(chosen))

@@ -20,6 +20,11 @@ from pbft.types import RequestId
 AWAY_TIMEOUT_MS = 300
 """Patience with a primary to which there is no connection."""
 
+HELD_MS_MIN = 100
+"""Answers are held at least so long before they are passed on, and again before they are owed. The
+policy's grace may be nothing at all, and a backup that holds no answer yet would look again at
+once, for ever; and no primary can include what has had no time to reach it."""
+
 
 class Watch:
     """One clock for each round."""
@@ -81,10 +86,12 @@ class Watch:
 
     def _help_primary(self, round_: Round) -> None:
         """What is due may be missing there: an asker may have left the primary out."""
-        if round_.request is not None:
-            self._context.emit(Send(self._context.primary, round_.request))
+        # Commitments come first: a quorum of them opens the door to a request that is above its
+        # asker's allowance there.
         for replica in sorted(round_.commitments):
             self._context.emit(Send(self._context.primary, round_.commitments[replica]))
+        if round_.request is not None:
+            self._context.emit(Send(self._context.primary, round_.request))
         self._pass_on_reveals(round_)
 
     def _pass_on_reveals(self, round_: Round) -> None:
@@ -95,8 +102,10 @@ class Watch:
     def hold_reveals(self, round_: Round) -> None:
         """A seal came: from now on answers are held."""
         if not self._context.leads:
-            grace_ms = self._context.policy.reveal_grace_ms
-            self._context.emit(ArmTimer(HeldReveals(*round_.key), grace_ms))
+            self._context.emit(ArmTimer(HeldReveals(*round_.key), self._held_ms()))
+
+    def _held_ms(self) -> int:
+        return max(self._context.policy.reveal_grace_ms, HELD_MS_MIN)
 
     def on_held_reveals(self, timer: HeldReveals) -> None:
         """First the answers held for a grace are passed on; a grace later they are owed."""
@@ -108,7 +117,7 @@ class Watch:
             round_.held = frozenset(reveal.message.replica for reveal in round_.revealed())
             if not round_.proposed:
                 self._pass_on_reveals(round_)
-            self._context.emit(ArmTimer(timer, self._context.policy.reveal_grace_ms))
+            self._context.emit(ArmTimer(timer, self._held_ms()))
 
     def leaves_out(self, request_id: RequestId, item: Item) -> bool:
         """Whether an item lacks a sealed answer that its primary owes us."""

@@ -8,6 +8,7 @@ from simulator.faults.collude import Collude
 from simulator.faults.contradict import Contradict
 from simulator.faults.copy import Copy
 from simulator.faults.crash import Crash
+from simulator.faults.dribble import Dribble
 from simulator.faults.equivocate import Equivocate
 from simulator.faults.fabricate import Fabricate
 from simulator.faults.flood import Flood
@@ -49,6 +50,7 @@ BEHAVIOURS: dict[str, type[Fault]] = {
     "contradict": Contradict,
     "copy": Copy,
     "double_vote": DoubleVote,
+    "dribble": Dribble,
     "equivocate": Equivocate,
     "fabricate": Fabricate,
     "false_primary": FalsePrimary,

@@ -362,9 +362,13 @@ def test_who_is_behind_asks_one_that_is_ahead() -> None:
     assert solo.hear(forge.height(3, 40)) == [Send(ReplicaId(3), wanted)]
     assert solo.hear(forge.height(2, 40)) == []
     solo.step(TimerFired(CatchUp()))
-    assert solo.hear(forge.height(2, 40)) == [Send(ReplicaId(2), wanted)]
+    assert solo.got(Send) == [Send(ReplicaId(2), wanted)]
+    assert solo.hear(forge.height(2, 40)) == solo.hear(forge.height(3, 40)) == []
     solo.step(PeerDown(ReplicaId(2)))
-    assert solo.hear(forge.height(3, 40)) == [Send(ReplicaId(3), wanted)]
+    assert solo.got(Send) == [Send(ReplicaId(3), wanted)]
+    solo.step(PeerDown(ReplicaId(3)))
+    assert solo.got(Send) == []
+    assert solo.hear(forge.height(2, 40)) == [Send(ReplicaId(2), wanted)]
 
 
 def test_a_liar_does_not_keep_a_laggard_behind() -> None:
@@ -382,6 +386,38 @@ def test_a_liar_does_not_keep_a_laggard_behind() -> None:
     assert solo.hear(boast) == [], "it was no help, and R2 was"
     solo.step(TimerFired(CatchUp()))
     assert solo.hear(boast) == [Send(ReplicaId(3), replace(wanted, first=SequenceNumber(2)))]
+
+
+def test_a_liar_that_sends_one_slot_at_a_time_has_one_turn() -> None:
+    """V15: R3 says first that it is far ahead, and sends a slot between two looks. Then others are
+    asked, in turn, whoever is the first to say a height; it is not asked again while they send what
+    they say they have."""
+    solo = Solo(1)
+    made = slots(64)
+    boast = forge.height(3, 2**40)
+    solo.hear(boast)
+    for replica in (0, 2):
+        solo.hear(forge.height(replica, 64))
+    solo.hear(made[0], source=3)
+    asked = []
+    for first in (1, 33):
+        solo.step(TimerFired(CatchUp()))
+        asked += [effect.replica for effect in solo.got(Send)]
+        assert solo.hear(boast) == []
+        for slot in made[first : first + 32]:
+            solo.hear(slot, source=asked[-1])
+    assert asked == [0, 2]
+    assert applied(solo) == list(range(1, 65))
+
+
+def test_an_answer_goes_on_where_it_ended() -> None:
+    """DESIGN 5: whoever sends what it said it has is asked on at once, without a look between."""
+    solo = Solo(1)
+    solo.hear(forge.height(3, 64))
+    made = slots(64)
+    for slot in made[:32]:
+        solo.hear(slot, source=3)
+    assert solo.got(Send) == [Send(ReplicaId(3), LedgerWanted(SequenceNumber(33), Epoch(0)))]
 
 
 def test_a_height_is_the_senders_own() -> None:

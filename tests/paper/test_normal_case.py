@@ -11,7 +11,16 @@ from pbft.codec import encode
 from pbft.events import AnswersCompared, Received
 from pbft.evidence import accused
 from pbft.item import check_item, with_outcome
-from pbft.messages import Commit, Equivocation, Item, Prepare, Proposal, Signed
+from pbft.messages import (
+    BatchContent,
+    BatchWanted,
+    Commit,
+    Equivocation,
+    Item,
+    Prepare,
+    Proposal,
+    Signed,
+)
 from pbft.outcome import Contradiction
 from pbft.policy import Policy
 from pbft.proposing import PROPOSALS_OPEN_MAX
@@ -538,6 +547,51 @@ def test_a_replica_follows_a_quorum_although_it_would_have_refused() -> None:
     slot.solo.hear(forge.commit(2, slot.digest))
     slot.solo.hear(forge.commit(3, slot.digest))
     assert slot.decided()
+
+
+def wrong(number: int) -> Proposal:
+    """For this slot, with weights that are not in force."""
+    request = forge.request(3, number)
+    openings = tuple(forge.reveal(digest.request_id(request), i) for i in range(4))
+    right = forge.item(request, openings, (9_600,) * 6)
+    return forge.proposal((redone(right, weights=(10_001, 10_000, 10_000, 10_000)),), number)
+
+
+def test_refused_batches_take_bounded_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    """V15: a liar proposes a window full of the largest batches, all wrong. What is refused is kept
+    up to a bound, for the case that a quorum accepts it; a new view begins with all the room."""
+    proposals = [wrong(number) for number in range(1, 6)]
+    size = max(len(encode(proposal)) for proposal in proposals)
+    monkeypatch.setattr("pbft.log.REFUSED_BYTES_MAX", 2 * size)
+    solo = Solo(2)
+    for proposal in proposals:
+        assert solo.hear(proposal)[-1] == effects.Refused(ReplicaId(0), "weights")
+    log = solo.replica._normal_case._log
+    assert [slot.batch is not None for slot in log] == [True, True, False, False, False]
+    for proposal in proposals:
+        solo.hear(BatchContent(proposal.batch), source=0)
+        assert solo.refusals() == ["batch-unwanted"]
+    for replica in (0, 3):
+        solo.hear(forge.view_change(replica))
+    solo.enter([forge.view_change(i) for i in (0, 1, 3)])
+    assert log.room_for_refused == 2 * size
+
+
+def test_a_refused_batch_that_was_not_kept_is_had_when_others_accept_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """§4.2: machines measure a little differently. Once f + 1 backups prepare what this replica has
+    refused, a correct one has it: it is asked for, and the slot goes on."""
+    monkeypatch.setattr("pbft.log.REFUSED_BYTES_MAX", 0)
+    solo, proposal = Solo(2), wrong(1)
+    of = proposal.pre_prepare.message.digest
+    solo.hear(proposal)
+    solo.hear(forge.prepare(1, of))
+    assert solo.last == []
+    solo.hear(forge.prepare(3, of))
+    assert effects.Broadcast(BatchWanted(of)) in solo.last
+    solo.hear(BatchContent(proposal.batch), source=3)
+    assert [message.digest for message in solo.said(Commit)] == [of]
 
 
 def test_votes_may_come_before_the_proposal() -> None:

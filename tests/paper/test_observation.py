@@ -19,6 +19,7 @@ from pbft.events import (
     AnswerDeadline,
     AnswerReady,
     CatchUp,
+    HeldReveals,
     PeerDown,
     PeerUp,
     RevealGrace,
@@ -40,7 +41,9 @@ from pbft.messages import (
     Request,
     Seal,
     Signed,
+    ViewChange,
 )
+from pbft.new_view import view_change_fault
 from pbft.outcome import Status
 from pbft.policy import Policy
 from pbft.records import AnswerDrawn, RequestAccepted, Sealed
@@ -197,6 +200,26 @@ def test_a_faulty_asker_gets_bounded_room() -> None:
     assert len(list(solo.replica._observation._rounds)) <= 4
     solo.hear(forge.sign(forge.request(2, 1)))
     assert solo.refusals() == []
+
+
+def test_an_asker_cannot_set_the_others_against_the_primary() -> None:
+    """3.1: R3 fills its room at the primary with questions that nobody else hears, and asks R1 and
+    R2 another one, on which a quorum commits. They send it to the primary, who takes it because of
+    their commitments; so that nobody leaves the view."""
+    cluster = Cluster(4, policy=Policy(requests_in_flight_max=1))
+    cluster.crash(3)
+    for number in (1, 2):
+        cluster.hear(0, 3, forge.sign(forge.request(3, number)))
+    question = forge.request(3, 3)
+    request_id = digest.request_id(question)
+    for target in (1, 2):
+        cluster.hear(target, 3, forge.sign(question))
+        cluster.hear(target, 3, forge.commitment(forge.reveal(request_id, 3)))
+    cluster.hear(0, 3, forge.sign(question))
+    assert cluster.nodes[0].refused == ["request"]
+    cluster.settle()
+    assert [node.replica.view for node in cluster.nodes[:3]] == [0] * 3
+    assert [request_id in node.replies for node in cluster.nodes[:3]] == [True] * 3
 
 
 def test_an_asker_within_its_limit_is_answered_by_those_behind() -> None:
@@ -743,7 +766,46 @@ def test_evidence_has_no_times() -> None:
     assert found[0] == found[1]
 
 
+def test_answers_are_held_for_a_while_whatever_the_grace() -> None:
+    """3.4: with no grace at all, a backup that holds no answer yet does not look again at once, for
+    ever; and the primary owes nothing that had no time to reach it."""
+    solo = asked(reveal_grace_ms=0)
+    solo.hear(seal_of(0, 2, 3))
+    timer = HeldReveals(ID, 0)
+    assert ArmTimer(timer, 100) in solo.last
+    assert solo.step(TimerFired(timer)) == [ArmTimer(timer, 100)]
+    solo.hear(forge.sign(opening(2)))
+    round_ = solo.replica._observation._rounds.get(ID, 0)
+    assert round_ is not None
+    solo.step(TimerFired(timer))
+    assert (solo.got(ArmTimer), round_.owed) == ([ArmTimer(timer, 100)], frozenset())
+    solo.step(TimerFired(timer))
+    assert (solo.got(ArmTimer), round_.owed) == ([], {2})
+
+
 # --- bounds ------------------------------------------------------------------------------------
+
+
+def test_too_many_seals_for_a_view_change_are_shared_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """V15: R3 chose its questions so that they stand before R2's, and has as many sealed as a
+    view-change holds. R2's seals are in it all the same, and it is in order."""
+    monkeypatch.setattr("pbft.seals.CHAINS_MAX", 3)
+    theirs = [forge.request(3, number) for number in range(1, 5)]
+    last = max(digest.request_id(request) for request in theirs)
+    numbers = range(1, 10_000)
+    ours = next(r for r in (forge.request(2, n) for n in numbers) if digest.request_id(r) > last)
+    solo = Solo(1)
+    for request in [*theirs, ours]:
+        openings = [forge.reveal(digest.request_id(request), i) for i in (0, 2, 3)]
+        solo.hear(forge.sign(request))
+        solo.hear(forge.seal(tuple(forge.commitment(opening) for opening in openings)))
+    for replica in (0, 3):
+        solo.hear(forge.view_change(replica))
+    (vote,) = solo.said(ViewChange)
+    sealed = [chain.seals[0].message.request_id for chain in vote.chains]
+    assert len(sealed) == 3
+    assert digest.request_id(ours) in sealed
+    assert view_change_fault(vote, forge.rules(4)) is None
 
 
 def test_rounds_of_unknown_requests_are_bounded_per_peer() -> None:

@@ -16,8 +16,10 @@ from pbft.messages import (
     Request,
     Seal,
     Signed,
+    ViewChange,
     WireMessage,
 )
+from pbft.new_view import view_change_fault
 from pbft.proposing import PROPOSALS_OPEN_MAX
 from pbft.records import (
     AnswerDrawn,
@@ -224,6 +226,16 @@ def test_a_seal_that_came_before_its_request_is_remembered() -> None:
         assert after.refusals() == []
 
 
+def crowd_out(solo: Solo) -> None:
+    """R0 shows so many commitments to questions that did not arrive, its own and another's, that
+    there is no room for the rounds that it opened before."""
+    for number in range(256):
+        made_up = digest.request_id(forge.request(2, number))
+        for replica in (0, 1):
+            solo.hear(forge.commitment(forge.reveal(made_up, replica)), source=0)
+    assert "too-many-rounds" in [e.reason for e in solo.all if isinstance(e, effects.Refused)]
+
+
 def test_a_seal_that_was_logged_twice_counts_once() -> None:
     """S7: the round was given up for want of room and opened again by the same seal. After a
     restart the chain has that seal once, and the next one fits."""
@@ -234,9 +246,7 @@ def test_a_seal_that_was_logged_twice_counts_once() -> None:
     second = forge.seal((commitments[3],), (first,))
     before = Solo(3)
     before.hear(first)
-    for number in range(256):
-        made_up = digest.request_id(forge.request(2, number))
-        before.hear(forge.commitment(forge.reveal(made_up, 0)))
+    crowd_out(before)
     before.hear(first)
     before.hear(forge.sign(request))
     after = Solo(3, records=before.log)
@@ -245,6 +255,28 @@ def test_a_seal_that_was_logged_twice_counts_once() -> None:
     after.hear(second)
     assert after.got(effects.Report) == []
     assert after.refusals() == []
+
+
+def test_a_chain_that_was_begun_anew_is_whole_after_a_restart() -> None:
+    """S7: R0 seals twice under one number. The round of its first seal was given up for want of
+    room, so that the other one and its successor were taken. After a restart these are the chain:
+    a view-change with the first seal and the successor of the other would count for nobody."""
+    request_id = digest.request_id(forge.request(1))
+    commitments = [forge.commitment(forge.reveal(request_id, i)) for i in range(4)]
+    given_up = forge.seal((*commitments[:2], commitments[3]))
+    first = forge.seal(tuple(commitments[:3]))
+    second = forge.seal((commitments[3],), (first,))
+    before = Solo(3)
+    before.hear(given_up)
+    crowd_out(before)
+    before.hear(first)
+    before.hear(second)
+    after = Solo(3, records=before.log)
+    for replica in (0, 2):
+        after.hear(forge.view_change(replica))
+    (vote,) = after.said(ViewChange)
+    assert [chain.seals for chain in vote.chains] == [(first, second)]
+    assert view_change_fault(vote, forge.rules(4)) is None
 
 
 def test_evidence_survives_a_restart() -> None:

@@ -160,7 +160,8 @@ def test_a_primary_without_connection_is_given_up_quickly() -> None:
 
 
 def test_the_primary_is_helped_before_it_is_suspected() -> None:
-    """§4, C1: it gets what it may lack and as much time again; only then it is suspected."""
+    """§4, C1: it gets what it may lack and as much time again; only then it is suspected. The
+    commitments come before the request, which it may take because of them only."""
     solo = Solo(1)
     solo.hear(forge.sign(ASKED))
     given = [forge.commitment(forge.reveal(ID, replica)) for replica in (2, 3)]
@@ -169,7 +170,7 @@ def test_the_primary_is_helped_before_it_is_suspected() -> None:
     solo.step(AnswerReady(ID, 0, answer("Paris"), bytes(32)))
     solo.step(TimerFired(PrimaryDue(ID, 0)))
     sent = [effect.message for effect in solo.got(Send) if effect.replica == 0]
-    assert sent[0] == forge.sign(ASKED)
+    assert sent[-1] == forge.sign(ASKED)
     assert set(given) < set(sent)
     assert armed(solo) == {PrimaryDue(ID, 0): 2_000}
     assert solo.said(ViewChange) == []
@@ -965,6 +966,42 @@ def test_a_batch_is_given_to_who_asks() -> None:
     wanted = BatchWanted(forge.batch_digest(batch))
     assert solo.hear(wanted, source=3) == [Send(ReplicaId(3), BatchContent(batch))]
     assert solo.hear(BatchWanted(forge.D1), source=3) == []
+
+
+def test_a_batch_is_given_again_when_it_may_have_been_lost() -> None:
+    """V15: the question is small and the answer may be a frame: however often a peer asks, it is
+    sent a batch once, and again after the next look, a new connection, or in a new view."""
+    batch = batch_of()
+    solo = Solo(2)
+    solo.hear(forge.proposal(batch))
+    wanted = BatchWanted(forge.batch_digest(batch))
+    given = [Send(ReplicaId(3), BatchContent(batch))]
+    assert solo.hear(wanted, source=3) == given
+    assert solo.hear(wanted, source=3) == []
+    assert solo.hear(wanted, source=0) == [replace(given[0], replica=ReplicaId(0))]
+    solo.step(TimerFired(CatchUp()))
+    assert solo.hear(wanted, source=3) == given
+    solo.step(PeerUp(ReplicaId(0)))
+    assert solo.hear(wanted, source=3) == []
+    solo.step(PeerUp(ReplicaId(3)))
+    assert solo.hear(wanted, source=3) == given
+
+
+def test_a_batch_is_given_again_in_a_new_view() -> None:
+    """§8: who lacks it there need not wait for the next look."""
+    batch = batch_of()
+    solo = Solo(2)
+    votes = [
+        view_change(i, prepared=(forge.prepared(forge.batch_digest(batch)),)) for i in (0, 1, 3)
+    ]
+    solo.hear(forge.proposal(batch))
+    wanted = BatchWanted(forge.batch_digest(batch))
+    assert solo.hear(wanted, source=3) == [Send(ReplicaId(3), BatchContent(batch))]
+    for replica in (0, 3):
+        solo.hear(view_change(replica))
+    solo.enter(votes)
+    assert solo.hear(wanted, source=3) == [Send(ReplicaId(3), BatchContent(batch))]
+    assert solo.hear(wanted, source=3) == []
 
 
 def test_a_new_primary_that_lacks_the_batch_proposes_nothing_new() -> None:
