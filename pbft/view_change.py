@@ -271,11 +271,9 @@ class ViewChanges:
         if not rules.is_genuine(signed):
             return "signature"
         replicas = [named.replica for named in message.view_changes]
-        if (
-            replicas != sorted(set(replicas))
-            or len(replicas) < rules.membership.quorum
-            or any(rules.membership.public_key(replica) is None for replica in replicas)
-        ):
+        if replicas != sorted(set(replicas)) or len(replicas) < rules.membership.quorum:
+            return "new-view-quorum"
+        if any(rules.membership.public_key(replica) is None for replica in replicas):
             return "new-view-quorum"
         if not all(rules.is_genuine(p) for p in message.pre_prepares):
             return "signature"
@@ -287,9 +285,8 @@ class ViewChanges:
         votes = opening.votes()
         if self._is_over(message.view):
             return
-        if [p.message for p in message.pre_prepares] != self._pre_prepares(
-            message.view, plan(votes)
-        ):
+        expected = self._pre_prepares(message.view, plan(votes))
+        if [p.message for p in message.pre_prepares] != expected:
             self._context.refuse(opening.source, "new-view-plan")
         else:
             self._enter(opening.new_view, votes)
