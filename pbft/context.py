@@ -86,6 +86,10 @@ class Context:
         self.view, self.active = view, True
         self._place()
 
+    def is_over(self, view: View) -> bool:
+        """Whether a view was entered, or given up for a later one."""
+        return view < self.view or (view == self.view and self.active)
+
     def leave_for(self, view: View) -> None:
         """Nobody leads until the view is entered."""
         self.view, self.active = view, False

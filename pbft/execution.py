@@ -212,7 +212,6 @@ class Execution:
         """From time to time, also when nothing happens: whoever is behind finds out."""
         self._pass_on_the_turn()
         self._served.clear()
-        self._normal_case.fetching.send_again()
         if self._context.me == NOBODY:
             self._context.broadcast(self._wanted())
         else:

@@ -192,7 +192,7 @@ class Replica:
             MotionsDue: lambda _: self._motions.on_due(),
             ViewChangesDue: lambda _: self._view_changes.on_view_changes_due(),
             BatchesDue: lambda _: self._normal_case.fetching.on_due(),
-            CatchUp: lambda _: self._execution.on_catch_up(),
+            CatchUp: lambda _: self._on_look(),
         }
         self._latest = Epoch(0)
         """The latest epoch that the log speaks of."""
@@ -346,6 +346,11 @@ class Replica:
     def _on_height(self, source: ReplicaId, signed: Signed[Height]) -> None:
         if self._execution.on_height(source, signed):
             self._view_changes.on_peer_view(source, signed.message.epoch, signed.message.view)
+
+    def _on_look(self) -> None:
+        self._view_changes.on_look()
+        self._normal_case.fetching.send_again()
+        self._execution.on_catch_up()
 
     def _on_peer_up(self, replica: ReplicaId) -> None:
         self._context.away.discard(replica)

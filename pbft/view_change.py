@@ -23,7 +23,7 @@ Deviations from the paper:
   is over without a quorum, the view-change is repeated and no further view asked for.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -56,6 +56,11 @@ ENVELOPE_BYTES: Final = 128
 """What a frame holds beside the fields of a view-change: its type, the signature, lengths."""
 
 
+ANSWER_BYTES_MAX: Final = 2 * MESSAGE_BYTES_MAX
+"""Of the view-changes that a peer is sent at once: no connection keeps more than a few frames until
+it has sent them."""
+
+
 class ViewChanges:
     """The current view and the votes for higher ones."""
 
@@ -80,8 +85,10 @@ class ViewChanges:
         self._named: dict[NamedViewChange, Signed[ViewChange]] = {}
         """What it names, for peers that enter the view after us."""
         self._openings = Openings(context)
+        self._shown: set[ReplicaId] = set()
+        """Who was shown the new-view since the last look."""
         self._sent: dict[ReplicaId, set[Digest]] = {}
-        """View-changes that a peer was sent since it connected or told its height."""
+        """View-changes that a peer was sent since then."""
         self._failures = 0
 
     # --- leaving a view ------------------------------------------------------------------------
@@ -169,12 +176,10 @@ class ViewChanges:
         if message.epoch != self._context.epoch:
             self._context.refuse(source, "epoch")
             return
-        held = self._votes.get(message.replica)
-        known = held is not None and held.message.view >= message.view
         wanted = self._openings.wants(signed)
-        if self._is_over(message.view) and not known and message.replica == source:
-            self._show_view(source)
-        if (known or self._is_over(message.view)) and not wanted:
+        if not wanted and not self._counts(message):
+            if self._context.is_over(message.view) and message.replica == source:
+                self._show_view(source)
             return
         if not self._context.is_genuine(signed):
             self._context.refuse(source, "signature")
@@ -182,21 +187,23 @@ class ViewChanges:
         if fault := view_change_fault(message, self._context.rules):
             self._context.refuse(source, fault)
             return
-        if wanted:
-            for opening in self._openings.add(signed):
-                self._open(opening)
-        if not known and not self._is_over(message.view):
+        if wanted and (opening := self._openings.add(signed)):
+            self._open(opening)
+        if self._counts(message):
             self._votes[message.replica] = signed
             self._join()
             self._open_if_primary()
 
-    def _is_over(self, view: View) -> bool:
-        """Whether there is nothing to be done any more for this view to be entered."""
-        context = self._context
-        return view < context.view or (view == context.view and context.active)
+    def _counts(self, message: ViewChange) -> bool:
+        """Whether it is the newest of its replica, for a view that may still be entered."""
+        held = self._votes.get(message.replica)
+        is_newest = held is None or held.message.view < message.view
+        return is_newest and not self._context.is_over(message.view)
 
     def _show_view(self, replica: ReplicaId) -> None:
-        if self._new_view is not None:
+        """Who is behind, or seems to be, sees the new-view; once until the next look."""
+        if self._new_view is not None and replica not in self._shown:
+            self._shown.add(replica)
             self._context.emit(Send(replica, self._new_view))
 
     def _join(self) -> None:
@@ -255,7 +262,7 @@ class ViewChanges:
         if message.epoch != self._context.epoch:
             self._context.refuse(source, "epoch")
             return
-        if self._is_over(message.view):
+        if self._context.is_over(message.view):
             return
         if fault := self._new_view_fault(signed):
             self._context.refuse(source, fault)
@@ -283,8 +290,6 @@ class ViewChanges:
         """All view-changes that a new-view names are here, and valid."""
         message = opening.new_view.message
         votes = opening.votes()
-        if self._is_over(message.view):
-            return
         expected = self._pre_prepares(message.view, plan(votes))
         if [p.message for p in message.pre_prepares] != expected:
             self._context.refuse(opening.source, "new-view-plan")
@@ -312,7 +317,7 @@ class ViewChanges:
         self._new_view = signed
         self._named = {name(vote): vote for vote in votes}
         self._votes = {r: v for r, v in self._votes.items() if v.message.view > message.view}
-        self._openings.forget_entered()
+        self._shown.clear()
         if planned.stable > self._log.low_watermark:
             self._checkpoints.restore(planned.proof)
         self._context.taken_over = max(planned.digests, default=planned.stable)
@@ -323,17 +328,23 @@ class ViewChanges:
     # --- view-changes that peers lack ----------------------------------------------------------
 
     def on_view_changes_wanted(self, source: ReplicaId, wanted: ViewChangesWanted) -> None:
-        """Each is sent once, until the peer connects anew or tells its height."""
+        """Each is sent to a peer once until the next look; what does not fit into one answer, when
+        the peer asks again."""
         sent = self._sent.setdefault(source, set())
-        for vote in self._held():
+        room = ANSWER_BYTES_MAX
+        for vote in (*self._named.values(), *self._votes.values()):
             digest = name(vote).digest
             if digest in wanted.digests and digest not in sent:
+                room -= len(encode_value(vote.message))
+                if room < 0:
+                    break
                 sent.add(digest)
                 self._context.emit(Send(source, vote))
 
-    def _held(self) -> Iterator[Signed[ViewChange]]:
-        yield from self._named.values()
-        yield from self._votes.values()
+    def on_look(self) -> None:
+        """From time to time: what was sent before may be lost by now."""
+        self._shown.clear()
+        self._sent.clear()
 
     def on_view_changes_due(self) -> None:
         self._openings.on_due()
@@ -351,13 +362,13 @@ class ViewChanges:
 
     def on_peer_up(self, replica: ReplicaId) -> None:
         own = self._votes.get(self._context.me)
+        self._shown.discard(replica)
         self._sent.pop(replica, None)
         if not self._context.active and own is not None:
             self._context.emit(Send(replica, own))
 
     def on_peer_view(self, replica: ReplicaId, epoch: Epoch, view: View) -> None:
         """A peer said which view it is in: help it along if it is behind."""
-        self._sent.pop(replica, None)
         if epoch == self._context.epoch and view < self._context.view and self._context.active:
             self._show_view(replica)
 

@@ -7,7 +7,7 @@ import pytest
 
 from pbft import codec, digest
 from pbft.effects import ArmTimer, Broadcast, Persist, Send
-from pbft.events import TimerFired, ViewChangesDue
+from pbft.events import CatchUp, PeerDown, PeerUp, TimerFired, ViewChangesDue
 from pbft.messages import (
     NewView,
     Prepare,
@@ -85,39 +85,97 @@ def test_who_said_another_thing_to_the_primary_holds_nobody_up() -> None:
     assert [p.digest for p in solo.said(Prepare)] == [forge.D1]
 
 
-def test_others_are_asked_when_who_showed_it_does_not_answer() -> None:
-    """Every half second; a new-view whose view-changes nobody has is forgotten in the end."""
+def asked(solo: Solo) -> list[int]:
+    """Whom it asked for view-changes in its last step."""
+    return [e.replica for e in solo.got(Send) if isinstance(e.message, ViewChangesWanted)]
+
+
+def test_others_are_asked_in_turn_when_who_showed_it_does_not_answer() -> None:
+    """Every half second one of those that are there, for what is missing then; a new-view that was
+    not asked for and cannot be completed is forgotten in the end."""
     solo = Solo(2)
     solo.hear(SHOWN)
+    turns = []
     for _ in range(RETRIES_MAX):
         solo.step(TimerFired(ViewChangesDue()))
-        assert solo.last == [
-            Broadcast(ViewChangesWanted(digests(*VOTES))),
-            ArmTimer(ViewChangesDue(), 500),
-        ]
+        turns += asked(solo)
+        assert solo.last[-1] == ArmTimer(ViewChangesDue(), 500)
+    assert turns == [0, 3, 1, 0, 3, 1, 0, 3]
     assert solo.step(TimerFired(ViewChangesDue())) == []
     assert solo.step(TimerFired(ViewChangesDue())) == []
-    for vote in VOTES:
-        solo.hear(vote)
-    assert not is_in_view(solo, 1)
     solo.hear(SHOWN)
+    assert asked(solo) == [1]
+    assert ArmTimer(ViewChangesDue(), 500) in solo.last
+
+
+def test_the_view_that_is_waited_for_is_not_forgotten() -> None:
+    """However slowly what it names comes; who is away is not asked."""
+    solo = Solo(2)
+    for vote in (view_change(3), VOTES[0]):
+        solo.hear(vote)
+    solo.hear(SHOWN)
+    solo.step(PeerDown(ReplicaId(1)))
+    turns = []
+    for _ in range(4 * RETRIES_MAX):
+        solo.step(TimerFired(ViewChangesDue()))
+        turns += asked(solo)
+    assert turns == [3, 0] * 2 * RETRIES_MAX
+    for vote in VOTES[1:]:
+        solo.hear(vote, source=0)
     assert is_in_view(solo, 1)
 
 
+def test_a_new_view_of_a_view_that_was_given_up_is_not_entered() -> None:
+    """Its view-changes come when this replica has asked for a later view: what it said there
+    must stay true."""
+    solo = Solo(2)
+    solo.hear(SHOWN)
+    for replica in (0, 3):
+        solo.hear(view_change(replica, 3))
+    for vote in VOTES:
+        solo.hear(vote, source=1)
+    assert (solo.replica.view, solo.replica.active) == (3, False)
+    assert solo.step(TimerFired(ViewChangesDue())) == []
+
+
+def test_what_is_shown_again_is_not_asked_for_again() -> None:
+    """Every member of the view shows it to who comes back: one at a time is asked, and nobody who
+    shows it again and again puts that off."""
+    solo = Solo(2)
+    solo.hear(SHOWN, source=1)
+    for source in (0, 3, 1):
+        assert solo.hear(SHOWN, source=source) == []
+
+
 def test_a_new_view_that_nobody_can_complete_keeps_no_other_one_out() -> None:
-    """R1 opens views 5 and 9 with what nobody has; view 2, of R2, is entered meanwhile."""
-    solo = Solo(3)
-    for view in (9, 5):
+    """R1 opens views 5 and 9 with what nobody has; view 2, of R2, is entered meanwhile. Nor does
+    it keep out an earlier view of R1 itself of which everything is here."""
+    for view in (1, 2):
+        solo = Solo(3)
+        for later in (9, 5):
+            solo.hear(new_view([view_change(i, later) for i in (0, 1, 2)]))
         votes = [view_change(i, view) for i in (0, 1, 2)]
-        solo.hear(new_view(votes))
-    solo.enter([view_change(i, 2) for i in (0, 1, 2)])
-    assert is_in_view(solo, 2)
-    solo.enter([view_change(i, 9) for i in (0, 1, 2)])
-    assert is_in_view(solo, 9)
+        for vote in votes:
+            solo.hear(vote)
+        solo.enter(votes)
+        assert is_in_view(solo, view)
+        for replica in (0, 1, 2):
+            solo.hear(view_change(replica, 9))
+        assert is_in_view(solo, 9)
+
+
+def test_nothing_is_opened_that_an_epoch_left_behind() -> None:
+    """A new epoch begins in view 0, with an empty message log."""
+    solo = Solo(2)
+    solo.hear(SHOWN)
+    solo.replica._view_changes.begin_epoch()
+    for vote in VOTES:
+        solo.hear(vote)
+    assert not is_in_view(solo, 1)
 
 
 def test_who_is_in_a_view_has_what_it_names() -> None:
-    """Each is sent once to who asks, until that peer connects anew or tells its height."""
+    """Each is sent once to who asks, until the next look or that peer's next connection."""
     solo = Solo(2)
     solo.enter(VOTES)
     wanted = ViewChangesWanted((*digests(VOTES[2], VOTES[0]), forge.D2))
@@ -125,8 +183,36 @@ def test_who_is_in_a_view_has_what_it_names() -> None:
     assert solo.hear(wanted, source=3) == answer
     assert solo.hear(wanted, source=3) == []
     assert solo.hear(wanted, source=0) == [replace(sent, replica=ReplicaId(0)) for sent in answer]
-    solo.hear(forge.height(3, 0, view=1))
+    solo.step(PeerUp(ReplicaId(0)))
+    assert solo.hear(wanted, source=3) == []
+    solo.step(TimerFired(CatchUp()))
     assert solo.hear(wanted, source=3) == answer
+    solo.step(PeerUp(ReplicaId(3)))
+    assert solo.hear(wanted, source=3) == answer
+
+
+def test_who_waits_for_a_view_gives_what_it_has() -> None:
+    """The newest view-change of each replica, its own too."""
+    solo = Solo(2)
+    solo.hear(VOTES[0])
+    solo.hear(view_change(3))
+    (own,) = [e.message for e in solo.got(Broadcast) if isinstance(e.message, Signed)]
+    wanted = ViewChangesWanted(digests(VOTES[0], own, VOTES[1]))
+    assert solo.hear(wanted, source=1) == [
+        Send(ReplicaId(1), VOTES[0]),
+        Send(ReplicaId(1), own),
+    ]
+
+
+def test_an_answer_fits_into_what_a_connection_keeps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is left out is sent when the peer asks again, which it does."""
+    longest = max(len(codec.encode_value(vote.message)) for vote in VOTES)
+    monkeypatch.setattr("pbft.view_change.ANSWER_BYTES_MAX", longest)
+    solo = Solo(2)
+    solo.enter(VOTES)
+    wanted = ViewChangesWanted(digests(*VOTES))
+    answers = [[e.message for e in solo.hear(wanted, source=3)] for _ in range(3)]
+    assert answers == [VOTES[:2], VOTES[2:], []]
 
 
 def test_what_a_new_view_names_is_on_disk_before_the_view_is_entered() -> None:

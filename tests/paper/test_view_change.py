@@ -401,11 +401,17 @@ def test_view_changes_are_sent_again_when_the_partition_heals() -> None:
 
 
 def test_who_is_behind_is_shown_the_new_view() -> None:
-    """§7, §8: upon a height or a view-change of an earlier view, the new-view is sent."""
+    """§7, §8: upon a height or a view-change of an earlier view, the new-view is sent; once until
+    the next look."""
     solo = entered(2)
     shown = new_view([view_change(i) for i in (0, 1, 3)])
     assert solo.hear(forge.height(3, 0, view=0)) == [Send(ReplicaId(3), shown)]
+    assert solo.hear(view_change(3, 1)) == []
+    solo.step(TimerFired(CatchUp()))
     assert solo.hear(view_change(3, 1)) == [Send(ReplicaId(3), shown)]
+    assert solo.hear(forge.height(3, 0, view=0)) == []
+    solo.step(PeerUp(ReplicaId(3)))
+    assert solo.hear(forge.height(3, 0, view=0)) == [Send(ReplicaId(3), shown)]
     assert solo.hear(forge.height(3, 0, view=1)) == []
 
 
@@ -767,7 +773,7 @@ def test_a_wrong_new_view_is_not_entered(reason: str, bad: Signed[NewView]) -> N
     assert reasons == [reason]
     assert (solo.replica.view, solo.replica._context.active) == (1, False)
     assert not any(isinstance(record, ViewEntered) for record in solo.log)
-    solo.enter(VOTES)
+    assert hear_all(solo, RIGHT, VOTES) == []
     assert solo.replica._context.active
     assert [(p.view, p.sequence_number, p.digest) for p in solo.said(Prepare)] == [
         (1, 1, NULL_BATCH),
@@ -808,7 +814,7 @@ def test_a_new_view_counts_only_with_right_view_changes(
     assert hear_all(solo, of_votes(*votes), votes) == reasons
     assert not solo.replica._context.active
     assert not any(isinstance(record, ViewEntered) for record in solo.log)
-    solo.enter(VOTES)
+    assert hear_all(solo, RIGHT, VOTES) == []
     assert solo.replica._context.active
 
 
