@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from simulator.commands.scenario import add_trace, run_one
 from simulator.console import SHRINK_S, print_json, say_what, shrunk, span, tell_result, write
-from simulator.errors import BadScenario, Finding, SimulatorError
+from simulator.errors import BadScenario, Finding, SimulatorError, worst
 
 if TYPE_CHECKING:
     from simulator.plan import Plan
@@ -154,4 +154,4 @@ def _report(options: argparse.Namespace) -> int:
         write(options.html, page(runs))
         if not options.json:
             print(f"The page is {options.html}.")
-    return max((result.finding.exit_code for result in results), default=0)
+    return worst(result.finding for result in results).exit_code
