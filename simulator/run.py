@@ -111,7 +111,7 @@ class Run:
             fault := expectations.fault(self.plan.expect, finding, rule, figures)
         ):
             finding, rule, sentence = Finding.UNEXPECTED, fault[0], fault[1]
-        elif self.plan.expect.get("finding", "holds") != "holds":
+        elif finding is not Finding.HOLDS and self.plan.expect.get("finding") == finding.value:
             sentence = f"As expected: {sentence}"
             finding, rule = Finding.HOLDS, ""
         at_s = self.world.now_us / 1e6
