@@ -212,6 +212,12 @@ def _check_questions(plan: Plan) -> None:
         )
     for question in plan.questions:
         _check_ms("A question's time", question.at_ms)
+        if question.at_ms > plan.calm_ms:
+            raise BadScenario(
+                f"A question is asked at {question.at_ms / 1_000:g} s, and at "
+                f"{plan.calm_ms / 1_000:g} s the calm begins, after which only the run itself "
+                "asks; ask earlier, or let the calm (`seconds`) begin later."
+            )
         _check_ms("A question's topic", question.topic)
         _check_ms("A question's timeout", question.timeout_ms)
         if type(question.node) is not int or not 0 <= question.node < plan.nodes:
@@ -223,26 +229,45 @@ def _check_questions(plan: Plan) -> None:
 
 
 def _check_faults(plan: Plan) -> None:
-    from simulator.kinds import check_incident
+    from simulator.kinds import check_incident, numbers_of
 
     if len(plan.faults) > FAULTS_MAX:
         raise BadScenario(f"There are {len(plan.faults)} faults; {FAULTS_MAX} can be planned.")
     kinds = [incident.kind for incident in plan.faults]
     if kinds.count("join") > 1:
         raise BadScenario("One node can join in a plan: of two, nobody knows which comes first.")
-    processes = plan.nodes + kinds.count("twin") + kinds.count("join")
-    for incident in plan.faults:
-        if type(incident.kind) is not str:
-            raise BadScenario(f"A fault's kind is {shown(incident.kind)}; it must be a word.")
-        _check_ms(f"at_ms of {incident.kind}", incident.at_ms)
-        if incident.until_ms is not None:
-            _check_ms(f"until_ms of {incident.kind}", incident.until_ms)
-        check_incident(incident, plan.nodes)
-        if incident.kind == "endorse" and max(incident.settings["nodes"], default=0) >= processes:
-            raise BadScenario(
-                f"endorse: nodes cannot be {shown(incident.settings['nodes'])}; there are "
-                f"{processes}, from 0."
-            )
+    numbers = numbers_of(plan.nodes, plan.faults)
+    for place, incident in enumerate(plan.faults, start=1):
+        try:
+            if type(incident.kind) is not str:
+                raise BadScenario(f"its kind is {shown(incident.kind)}; it must be a word.")
+            check_incident(incident, numbers)
+            _check_span(incident, plan.calm_ms)
+        except BadScenario as error:
+            raise BadScenario(f"Fault {place}: {error}") from None
+
+
+def _check_span(incident: Incident, calm_ms: int) -> None:
+    """Progress is demanded from the calm on: nothing can go wrong anew after it."""
+    from simulator.kinds import WITHOUT_END
+
+    kind, at_ms, until_ms = incident.kind, incident.at_ms, incident.until_ms
+    _check_ms(f"at_ms of {kind}", at_ms)
+    if at_ms >= calm_ms:
+        raise BadScenario(
+            f"{kind} begins at {at_ms / 1_000:g} s, and at {calm_ms / 1_000:g} s the calm begins, "
+            "from which all must go well; let it begin earlier, or the calm (`seconds`) later."
+        )
+    if until_ms is None:
+        return
+    _check_ms(f"until_ms of {kind}", until_ms)
+    if kind in WITHOUT_END:
+        raise BadScenario(f"{kind} is done once and has no end; leave out its end.")
+    if until_ms <= at_ms:
+        raise BadScenario(
+            f"{kind} ends at {until_ms / 1_000:g} s, and begins at {at_ms / 1_000:g} s; "
+            "let it end after it begins."
+        )
 
 
 def _check_ms(what: str, value: Any, greatest: int = MS_MAX) -> None:

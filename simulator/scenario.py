@@ -162,6 +162,10 @@ def _incident(entry: dict[str, Any]) -> Incident:
         raise BadScenario("Every [[fault]] needs a kind.")
     at_ms = _ms(settings, "at", 0)
     until_ms = None
+    if "until" in settings and "for" in settings:
+        raise BadScenario(
+            f"A [[fault]] of kind {shown(kind)} has both `until` and `for`; give it one end."
+        )
     if "until" in settings:
         until_ms = _ms(settings, "until")
     elif "for" in settings:

@@ -48,6 +48,7 @@ class BadPlan(Fault):
     (`how` = "none"), nothing in each place ("null"), or one more ("more")."""
 
     OPTIONS: ClassVar[Mapping[str, Any]] = {"how": "null"}
+    WORDS: ClassVar[Mapping[str, tuple[str, ...]]] = {"how": ("none", "null", "more")}
 
     def sent(self, effect: Broadcast | Send) -> list[Effect]:
         said = inner_of(effect.message)
@@ -72,6 +73,9 @@ class BadViewChange(Fault):
     ("empty"), another checkpoint ("stable"), or another view ("view")."""
 
     OPTIONS: ClassVar[Mapping[str, Any]] = {"how": "certificate"}
+    WORDS: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "how": ("certificate", "empty", "stable", "view")
+    }
 
     def sent(self, effect: Broadcast | Send) -> list[Effect]:
         said = inner_of(effect.message)

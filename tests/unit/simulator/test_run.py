@@ -27,3 +27,12 @@ def test_only_the_failure_that_was_expected_counts_as_expected(
     result = Fails(plan, Trace()).run()
     assert result.finding is finding
     assert result.sentence.startswith("As expected") is (finding is Finding.HOLDS)
+
+
+def test_a_run_with_more_on_its_way_than_memory_holds_ends(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """In a sentence, before the machine gives up."""
+    monkeypatch.setattr("simulator.world.WAITING_MAX", 3)
+    result = Run(Plan(1, 4, calm_ms=1_000), Trace()).run()
+    assert (result.finding, result.rule) == (Finding.LIVENESS, "storm")
