@@ -5,7 +5,7 @@ network's delays and the models' answers too: two runs of one plan are the same 
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -81,6 +81,23 @@ class Plan:
 
     def without_faults(self) -> "Plan":
         return replace(self, faults=())
+
+
+@dataclass(frozen=True, slots=True)
+class Plans(Collection[Plan]):
+    """Plans that are made when they are needed: all at once may be more than memory holds."""
+
+    numbers: Sequence[int]
+    make: Callable[[int], Plan]
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    def __iter__(self) -> Iterator[Plan]:
+        return map(self.make, self.numbers)
+
+    def __contains__(self, plan: object) -> bool:
+        return any(made == plan for made in self)
 
 
 # --- JSON --------------------------------------------------------------------------------------

@@ -3,12 +3,15 @@
 import argparse
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from simulator.console import check_folder, finish, print_json, progress_of, say_what, span
 from simulator.errors import BadScenario, Finding
+
+if TYPE_CHECKING:
+    from simulator.plan import Plan
 
 FAILURES = Path("qnode-sim")
 """Where plans of failures are kept, unless told otherwise."""
@@ -97,14 +100,15 @@ def _check_jobs(options: argparse.Namespace) -> None:
         raise BadScenario("--jobs must be from 1 to 256.")
 
 
-def _plans(name: str, plans: Any, options: argparse.Namespace, more: dict[str, Any]) -> int:
+def _plans(
+    name: str, plans: Collection["Plan"], options: argparse.Namespace, more: dict[str, Any]
+) -> int:
     from simulator.swarm import run_plan, swarm
 
     _check_jobs(options)
     check_folder(options.out)
-    listed = list(plans)
-    with progress_of(name, len(listed), quiet=options.json) as tell:
-        tally = swarm(listed, options.jobs, tell, run_plan)
+    with progress_of(name, len(plans), quiet=options.json) as tell:
+        tally = swarm(plans, options.jobs, tell, run_plan)
     return finish(tally, options, more)
 
 

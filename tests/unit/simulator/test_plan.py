@@ -4,11 +4,11 @@ import json
 
 import pytest
 
-from simulator import twins
+from simulator import fuzz, twins
 from simulator.errors import BadScenario
 from simulator.faults import BEHAVIOURS
 from simulator.generate import plan_of
-from simulator.plan import FORMAT, Incident, Plan, check, from_text, to_text
+from simulator.plan import FORMAT, Incident, Plan, Plans, check, from_text, to_text
 from simulator.scenario import parse
 
 MINIMAL = "[[ask]]\nnode = 1\n"
@@ -218,6 +218,28 @@ def test_every_behaviour_may_say_what_it_does_anyway(kind: str) -> None:
     options = {name: v for name, v in BEHAVIOURS[kind].OPTIONS.items() if v is not None}
     plan = Plan(0, 4, faults=(Incident(kind, 0, None, {"node": 0} | options),), calm_ms=1)
     check(plan)
+
+
+def test_a_million_plans_are_made_one_by_one() -> None:
+    """Their number is known before the first is made."""
+    made = []
+
+    def make(number: int) -> Plan:
+        made.append(number)
+        return Plan(number, 4)
+
+    plans = Plans(range(1_000_000), make)
+    assert len(plans) == 1_000_000
+    assert next(iter(plans)).seed == 0
+    assert made == [0]
+
+
+def test_nonsense_about_many_plans_is_refused_before_the_first() -> None:
+    """Not by whoever takes the first of them, in another process."""
+    with pytest.raises(BadScenario, match="--sample"):
+        twins.plans(4, 3, 0, 0)
+    with pytest.raises(BadScenario, match="--sample"):
+        fuzz.plans(2, 2, 8, 0, 0)
 
 
 @pytest.mark.parametrize(
