@@ -54,13 +54,16 @@ def add_commands(actions: Any) -> None:
     mutants = actions.add_parser("mutants", help="plant bugs in the core: each must be caught")
     mutants.add_argument("mutant", nargs="*", help="only these")
     mutants.add_argument("--list", action="store_true", help="list them")
-    _add_jobs(mutants)
+    _add_jobs(mutants, keeps=False)
     mutants.set_defaults(command=_mutants)
 
 
-def _add_jobs(parser: argparse.ArgumentParser) -> None:
+def _add_jobs(parser: argparse.ArgumentParser, *, keeps: bool = True) -> None:
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes")
-    parser.add_argument("--out", type=Path, default=FAILURES, help="where failing plans are kept")
+    if keeps:
+        parser.add_argument(
+            "--out", type=Path, default=FAILURES, help="where failing plans are kept"
+        )
     parser.add_argument("--json", action="store_true")
 
 

@@ -97,6 +97,14 @@ def test_mutants_are_listed_as_json(capsys: pytest.CaptureFixture[str]) -> None:
     assert {"name", "says"} == set(json.loads(capsys.readouterr().out)["mutants"][0])
 
 
+def test_mutants_keep_no_plans() -> None:
+    """What kills a mutant breaks nothing: there is no folder to name."""
+    parser = argparse.ArgumentParser()
+    many.add_commands(parser.add_subparsers())
+    with pytest.raises(SystemExit):
+        parser.parse_args(["mutants", "--out", "plans"])
+
+
 def test_the_smallest_bench_still_runs_twins() -> None:
     """A speed of nothing would be no speed."""
     assert bench._twins(0) > 0
