@@ -199,6 +199,6 @@ def span(text: str) -> range:
         found = range(int(first), int(last))
     except ValueError:
         raise argparse.ArgumentTypeError("must be A:B, such as 0:1000") from None
-    if not 0 <= found.start < found.stop:
-        raise argparse.ArgumentTypeError("must be A:B with 0 <= A < B")
+    if not 0 <= found.start < found.stop <= sys.maxsize:
+        raise argparse.ArgumentTypeError(f"must be A:B with 0 <= A < B <= {sys.maxsize}")
     return found

@@ -6,7 +6,7 @@ network's delays and the models' answers too: two runs of one plan are the same 
 
 import json
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from pbft.policy import Policy
@@ -163,6 +163,16 @@ def from_json(body: Any) -> Plan:
         raise BadScenario(f'The plan does not say "format": "{FORMAT}".')
     body = dict(body)
     del body["format"]
+    known = {entry.name for entry in fields(Plan)}
+    for name in body:
+        if name not in known:
+            raise BadScenario(f"A plan has no {shown(name)}; it has: {', '.join(sorted(known))}.")
+    for name in ("seed", "nodes"):
+        if name not in body:
+            raise BadScenario(f"The plan needs the entry {name!r}.")
+    for name in ("questions", "faults"):
+        if not isinstance(body.get(name, []), list):
+            raise BadScenario(f"The plan's {name} are {shown(body[name])}; they must be a list.")
     try:
         questions = tuple(Question(*entry) for entry in body.pop("questions", ()))
         faults = tuple(incident_from_json(entry) for entry in body.pop("faults", ()))
@@ -224,9 +234,7 @@ def _check_models(plan: Plan) -> None:
 
 def _check_questions(plan: Plan) -> None:
     if len(plan.questions) > QUESTIONS_MAX:
-        raise BadScenario(
-            f"There are {len(plan.questions)} questions; {QUESTIONS_MAX} can be planned."
-        )
+        raise BadScenario(f"There are more questions than can be planned; that is {QUESTIONS_MAX}.")
     for question in plan.questions:
         _check_ms("A question's time", question.at_ms)
         if question.at_ms > plan.calm_ms:

@@ -21,6 +21,7 @@ What else there is stands in docs/simulator.md.
 
 import tomllib
 from collections.abc import Callable
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -71,7 +72,8 @@ def parse(text: str, seed: int | None = None, name: str = "") -> Plan:
         models = Models(**given)
     except TypeError:
         raise BadScenario("[models] has an entry that is unknown.") from None
-    questions = [question for entry in _tables(body, "ask") for question in _questions(entry)]
+    asked = (question for entry in _tables(body, "ask") for question in _questions(entry))
+    questions = list(islice(asked, QUESTIONS_MAX + 1))  # one too many is refused with the plan
     plan = Plan(
         seed=body.get("seed", 0) if seed is None else seed,
         nodes=body.get("nodes", 4),

@@ -186,11 +186,15 @@ def _mutants(options: argparse.Namespace) -> int:
         say_what(f"mutants, {len(chosen)}")
     began_s = time.monotonic()
     deaths = []
-    for death in kill_all(chosen, options.jobs):
-        deaths.append(death)
-        if not options.json:
-            by = f"killed by {death.by} ({death.rule})" if death.by else "SURVIVED"
-            print(f"{death.name:34}  {by}, {death.seconds:.1f} s", flush=True)
+    interrupted = False
+    try:
+        for death in kill_all(chosen, options.jobs):
+            deaths.append(death)
+            if not options.json:
+                by = f"killed by {death.by} ({death.rule})" if death.by else "SURVIVED"
+                print(f"{death.name:34}  {by}, {death.seconds:.1f} s", flush=True)
+    except KeyboardInterrupt:
+        interrupted = True
     survived = [death.name for death in deaths if not death.by]
     wall_s = round(time.monotonic() - began_s, 1)
     if options.json:
@@ -204,9 +208,12 @@ def _mutants(options: argparse.Namespace) -> int:
                 "survived": len(survived),
                 "survivors": survived,
                 "wall_s": wall_s,
+                "interrupted": interrupted,
                 "deaths": listed,
             }
         )
     else:
         print(f"{len(deaths)} mutants, {len(survived)} survived; {wall_s} s")
+    if interrupted:
+        raise KeyboardInterrupt
     return Finding.UNEXPECTED.exit_code if survived else 0

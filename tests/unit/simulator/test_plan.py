@@ -1,14 +1,15 @@
 """Plans and scenario files: what is read is what was written, and nonsense is one sentence."""
 
 import json
+from typing import Any
 
 import pytest
 
-from simulator import fuzz, twins
+from simulator import fuzz, scenario, twins
 from simulator.errors import BadScenario
 from simulator.faults import BEHAVIOURS
 from simulator.generate import plan_of
-from simulator.plan import FORMAT, Incident, Plan, Plans, check, from_text, to_text
+from simulator.plan import FORMAT, Incident, Plan, Plans, Question, check, from_text, to_text
 from simulator.scenario import parse
 
 MINIMAL = "[[ask]]\nnode = 1\n"
@@ -251,6 +252,9 @@ def test_nonsense_about_many_plans_is_refused_before_the_first() -> None:
         ({"questions": [[0, 0, "x"]]}, "topic"),
         ({"questions": [[0, 0, 1, "text", None]]}, "timeout"),
         ({"questions": [3]}, "no sense"),
+        ({"questions": {"a": 1}}, "questions are .* a list"),
+        ({"faults": None}, "faults are None"),
+        ({"colour": 1}, "no 'colour'; it has: bound_ms"),
         ({"name": 3}, "name"),
         ({"exponential": "yes"}, "exponential"),
         ({"models": {"compare_ms": "ab"}}, "compare_ms"),
@@ -268,6 +272,30 @@ def test_a_plan_with_a_wrong_entry_is_refused(entries: dict[str, object], word: 
     body = {"format": FORMAT, "seed": 1, "nodes": 4} | entries
     with pytest.raises(BadScenario, match=word):
         from_text(json.dumps(body))
+
+
+@pytest.mark.parametrize("name", ["seed", "nodes"])
+def test_a_plan_without_what_it_needs_is_refused(name: str) -> None:
+    """In words of the file, not of the program."""
+    body: dict[str, object] = {"format": FORMAT, "seed": 1, "nodes": 4}
+    del body[name]
+    with pytest.raises(BadScenario, match=f"needs the entry '{name}'"):
+        from_text(json.dumps(body))
+
+
+def test_far_too_many_questions_are_not_made_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of many entries with the most questions that one can have, two are enough to refuse all."""
+    made = []
+    questions = scenario._questions
+
+    def counted(entry: dict[str, Any]) -> list[Question]:
+        made.append(entry)
+        return questions(entry)
+
+    monkeypatch.setattr(scenario, "_questions", counted)
+    with pytest.raises(BadScenario, match="more questions than can be planned"):
+        parse("[[ask]]\ntimes = 60000\nevery = 0\n" * 5)
+    assert len(made) == 2
 
 
 def test_those_who_come_may_endorse_too() -> None:
