@@ -21,6 +21,8 @@ FAULTS_MAX = 10_000
 QUESTIONS_MAX = 100_000
 SEED_MAX = 2**64 - 1
 MS_MAX = 10_000_000
+FRESH_AFTER_MS = 2_000
+"""So long after the calm a run asks questions of its own; then everybody is connected again."""
 KINDS = ("text", "label", "number")
 
 Settings = Mapping[str, Any]
@@ -74,9 +76,10 @@ class Plan:
     """What the scenario says about the end (`simulator.expectations`)."""
 
     def the_policy(self) -> Policy:
+        _check_names("The policy", self.policy, Policy)
         try:
             return Policy(**self.policy)
-        except (TypeError, ValueError) as error:
+        except ValueError as error:
             raise BadScenario(f"The policy makes no sense: {error}") from None
 
     def without_faults(self) -> "Plan":
@@ -163,29 +166,38 @@ def from_json(body: Any) -> Plan:
         raise BadScenario(f'The plan does not say "format": "{FORMAT}".')
     body = dict(body)
     del body["format"]
-    known = {entry.name for entry in fields(Plan)}
-    for name in body:
-        if name not in known:
-            raise BadScenario(f"A plan has no {shown(name)}; it has: {', '.join(sorted(known))}.")
+    _check_names("The plan", body, Plan)
     for name in ("seed", "nodes"):
         if name not in body:
             raise BadScenario(f"The plan needs the entry {name!r}.")
     for name in ("questions", "faults"):
         if not isinstance(body.get(name, []), list):
             raise BadScenario(f"The plan's {name} are {shown(body[name])}; they must be a list.")
-    try:
-        questions = tuple(Question(*entry) for entry in body.pop("questions", ()))
-        faults = tuple(incident_from_json(entry) for entry in body.pop("faults", ()))
-        models = dict(body.pop("models", {}))
-        for name in ("answer_ms", "compare_ms"):
-            if name in models:
-                models[name] = tuple(models[name])
-        body["delay_ms"] = tuple(body.pop("delay_ms", (1, 8)))
-        plan = Plan(questions=questions, faults=faults, models=Models(**models), **body)
-    except (TypeError, ValueError) as error:
-        raise BadScenario(f"The plan has an entry that makes no sense: {error}") from None
+    questions = tuple(question_from_json(entry) for entry in body.pop("questions", ()))
+    faults = tuple(incident_from_json(entry) for entry in body.pop("faults", ()))
+    models = models_from(body.pop("models", {}))
+    if isinstance(delay_ms := body.get("delay_ms"), list):
+        body["delay_ms"] = tuple(delay_ms)
+    plan = Plan(questions=questions, faults=faults, models=models, **body)
     check(plan)
     return plan
+
+
+def models_from(given: Any) -> Models:
+    """Of a scenario or a plan."""
+    _check_names("[models]", given, Models)
+    entries: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in given.items()}
+    return Models(**entries)
+
+
+def question_from_json(entry: Any) -> Question:
+    names = [question.name for question in fields(Question)]
+    if not isinstance(entry, list) or not 2 <= len(entry) <= len(names):
+        raise BadScenario(
+            f"A question is {shown(entry)}; it must be [{', '.join(names)}], of which the first "
+            "two are needed."
+        )
+    return Question(*entry)
 
 
 def incident_from_json(entry: Any) -> Incident:
@@ -211,6 +223,11 @@ def check(plan: Plan) -> None:
     _check_range("delay_ms", plan.delay_ms)
     _check_ms("calm_ms", plan.calm_ms)
     _check_ms("bound_ms", plan.bound_ms)
+    if plan.bound_ms <= FRESH_AFTER_MS:
+        raise BadScenario(
+            f"The bound is {plan.bound_ms / 1_000:g} s; {FRESH_AFTER_MS / 1_000:g} s after the "
+            "calm the run asks questions of its own, which must be answered too: let it be more."
+        )
     _check_models(plan)
     _check_questions(plan)
     _check_faults(plan)
@@ -293,6 +310,16 @@ def _check_span(incident: Incident, calm_ms: int) -> None:
             f"{kind} ends at {until_ms / 1_000:g} s, and begins at {at_ms / 1_000:g} s; "
             "let it end after it begins."
         )
+
+
+def _check_names(what: str, given: Any, kind: type) -> None:
+    """Whether all entries are fields of the dataclass."""
+    known = [entry.name for entry in fields(kind)]
+    if not isinstance(given, Mapping):
+        raise BadScenario(f"{what} is {shown(given)}; it must be names with values.")
+    for name in given:
+        if name not in known:
+            raise BadScenario(f"{what} has no {shown(name)}; it has: {', '.join(known)}.")
 
 
 def _check_ms(what: str, value: Any, greatest: int = MS_MAX) -> None:
