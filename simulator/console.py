@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pbft.types import faults_tolerated
-from simulator.errors import BadScenario, SimulatorError
+from simulator.errors import BadScenario, SimulatorError, worst
 
 if TYPE_CHECKING:
     from simulator.run import Result
@@ -127,7 +127,7 @@ def finish(tally: "Tally", options: argparse.Namespace, more: dict[str, Any]) ->
         _tell_all(tally, options.out)
     if tally.interrupted:
         raise KeyboardInterrupt
-    return max((result.finding.exit_code for result in tally.failed), default=0)
+    return worst(tally.findings).exit_code
 
 
 def _tell_all(tally: "Tally", folder: Path) -> None:
@@ -139,7 +139,8 @@ def _tell_all(tally: "Tally", folder: Path) -> None:
         if kept[-1] is not None:
             print(f"replay: qnode sim replay {shlex.quote(str(kept[-1]))}")
     if tally.failed and not tally.interrupted:
-        tell_shrunk(tally.failed[0], kept[0])
+        place = max(range(len(kept)), key=lambda k: (tally.failed[k].finding.severity, -k))
+        tell_shrunk(tally.failed[place], kept[place])
     print(
         f"{tally.seeds} runs, {tally.failures} failed; {tally.decisions} decisions, "
         f"{tally.simulated_s:,.0f} s simulated in {tally.wall_s:.1f} s"
@@ -198,6 +199,6 @@ def span(text: str) -> range:
         found = range(int(first), int(last))
     except ValueError:
         raise argparse.ArgumentTypeError("must be A:B, such as 0:1000") from None
-    if not 0 <= found.start < found.stop:
-        raise argparse.ArgumentTypeError("must be A:B with 0 <= A < B")
+    if not 0 <= found.start < found.stop <= sys.maxsize:
+        raise argparse.ArgumentTypeError(f"must be A:B with 0 <= A < B <= {sys.maxsize}")
     return found

@@ -6,6 +6,7 @@ SimulatorError
 Violation           what must hold does not: a finding about the core, not an error of anyone's
 """
 
+from collections.abc import Iterable
 from enum import StrEnum
 
 
@@ -47,6 +48,17 @@ class Finding(StrEnum):
     def exit_code(self) -> int:
         """0, and from 10 on what no other command of `qnode` returns."""
         return {"holds": 0, "safety": 10, "liveness": 11, "crash": 12, "unexpected": 13}[self.value]
+
+    @property
+    def severity(self) -> int:
+        """0 if all holds. Of several findings the one with the most is what a script must learn:
+        a network that is too slow must not hide one that contradicts itself."""
+        return ("holds", "unexpected", "liveness", "crash", "safety").index(self.value)
+
+
+def worst(findings: Iterable[Finding]) -> Finding:
+    """Of no findings: all holds."""
+    return max(findings, key=lambda finding: finding.severity, default=Finding.HOLDS)
 
 
 class Violation(Exception):

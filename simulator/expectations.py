@@ -38,7 +38,7 @@ def _unfit(name: str, value: Any) -> str | None:
     """What it must be, if it is something else."""
     match name:
         case "finding":
-            known = [finding.value for finding in Finding]
+            known = [finding.value for finding in Finding if finding is not Finding.UNEXPECTED]
             return None if value in known else f"one of {', '.join(known)}"
         case "rule":
             return None if type(value) is str else "the word of a rule, such as agreement"

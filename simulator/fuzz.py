@@ -8,20 +8,20 @@ commit, whose signatures are the certificate, so the four mutations of replies a
 and reveals.
 """
 
-from collections.abc import Iterator
+from functools import partial
 from random import Random
 
 from simulator.errors import BadScenario
 from simulator.faults.tweak import MUTATIONS, Mutation
 from simulator.meaning import Models
-from simulator.plan import Incident, Plan, Question
+from simulator.plan import Incident, Plan, Plans, Question
 
 ROUND_MS = 400
 
 __all__ = ["MUTATIONS", "Mutation", "plans"]
 
 
-def plans(partitions: int, mutations: int, rounds: int, sample: int, seed: int) -> Iterator[Plan]:
+def plans(partitions: int, mutations: int, rounds: int, sample: int, seed: int) -> Plans:
     """`sample` scenarios; every kind of mutation comes up in turn."""
     if not 1 <= rounds <= 100 or not 0 <= partitions <= rounds or not 0 <= mutations <= rounds:
         raise BadScenario(
@@ -29,11 +29,10 @@ def plans(partitions: int, mutations: int, rounds: int, sample: int, seed: int) 
         )
     if not 1 <= sample <= 1_000_000:
         raise BadScenario("--sample must be from 1 to 1000000.")
-    for number in range(sample):
-        yield _plan(partitions, mutations, rounds, number, seed)
+    return Plans(range(sample), partial(_plan, partitions, mutations, rounds, seed))
 
 
-def _plan(partitions: int, mutations: int, rounds: int, number: int, seed: int) -> Plan:
+def _plan(partitions: int, mutations: int, rounds: int, seed: int, number: int) -> Plan:
     draw = Random(f"fuzz {seed} {number}")  # noqa: S311  # a seed must replay
     liar = draw.choice([0, 0, 1, 2, 3])
     faults = []

@@ -26,9 +26,11 @@ class Incidents:
         self._down: dict[int, int] = {}
         """By process: how many faults keep it down."""
         byzantine = byzantine_nodes(self._faults)
-        for incident in self._faults:
-            if incident.kind == "twin":
-                world.add_process(ReplicaId(incident.settings["node"]))
+        self._twins = {
+            place: world.add_process(ReplicaId(incident.settings["node"]))
+            for place, incident in enumerate(self._faults)
+            if incident.kind == "twin"
+        }
         for place, incident in enumerate(self._faults):
             if incident.kind in BEHAVIOURS:
                 self._behaviours.setdefault(incident.settings["node"], []).append((place, incident))
@@ -45,15 +47,17 @@ class Incidents:
     def start(self) -> None:
         """Boots the network and plans what is to happen."""
         world = self._world
-        present = [process for process in world.processes if not process.outside]
+        later = {p.number for place, p in self._twins.items() if self._faults[place].at_ms > 0}
+        present = [p for p in world.processes if not p.outside and p.number not in later]
         for process in present:
             world.boot(process, self.wrap)
         for process in present:
             world.connect_all(process)
         for place, incident in enumerate(self._faults):
-            if incident.kind == "twin":
-                continue
-            world.schedule(incident.at_ms, partial(self._begin, place, incident))
+            if incident.kind == "twin" and incident.at_ms == 0:
+                self._begun.add(place)  # it has started with the others
+            else:
+                world.schedule(incident.at_ms, partial(self._begin, place, incident))
             if incident.until_ms is not None:
                 world.schedule(incident.until_ms, partial(self._end, place, incident))
 
@@ -105,11 +109,11 @@ class Incidents:
 
     def calm(self) -> None:
         """The network heals, the disks are well, and who is to come back does; what is over now
-        does not end a second time. Behaviours without end go on."""
+        does not end a second time. Twins and behaviours without end go on."""
         world = self._world
         for place, incident in enumerate(self._faults):
-            for_good = incident.kind == "crash" and incident.until_ms is None
-            if place in self._begun and incident.kind not in BEHAVIOURS and not for_good:
+            lasting = incident.kind in BEHAVIOURS or incident.kind in ("crash", "twin")
+            if place in self._begun and not (lasting and incident.until_ms is None):
                 self._end(place, incident)
         world.network.cuts.clear()
         world.network.weather.clear()
@@ -170,6 +174,14 @@ class Incidents:
         self._world.trace.note(self._world.now_us, process.number, "starts")
         self._world.boot(process, self.wrap)
         self._world.connect_all(process)
+
+    def _begin_twin(self, place: int, _: Incident) -> None:
+        self._boot(self._twins[place])
+
+    def _end_twin(self, place: int, _: Incident) -> None:
+        process = self._twins[place]
+        process.gone = True
+        self._world.crash(process, "for good")
 
     def _begin_pause(self, _: int, incident: Incident) -> None:
         self._process(incident).paused = True

@@ -14,6 +14,7 @@ from simulator.errors import BadScenario, shown
 from simulator.faults import BEHAVIOURS
 from simulator.plan import Incident
 from simulator.weather import WHERE
+from simulator.wording import MESSAGES
 
 REQUIRED = object()
 
@@ -71,6 +72,49 @@ SURROUNDINGS: dict[str, Kind] = {
     ),
 }
 LOSSES = ("nothing", "unsynced", "log", "disk", "all")
+WITHOUT_END = ("endorse", "join", "replace_key", "set_policy")
+"""What is done once, and done then."""
+
+TIMES_MAX = 100
+"""Of one message: with more copies a network is only busy, and this machine's memory full."""
+GREATEST = 10_000_000
+
+_MESSAGES = {"messages": MESSAGES}
+_WORDS: dict[str, Mapping[str, tuple[str, ...]]] = {
+    "crash": {"lose": LOSSES},
+    **dict.fromkeys(("lose", "repeat", "reorder", "delay"), _MESSAGES),
+}
+_LISTED = ("messages", "slots", "views", "sources", "targets", "sides", "nodes")
+"""Lists in which nothing would mean that nothing happens."""
+_SWITCHES = ("both", "down", "all", "contradictions", "commitments", "helps")
+_RANGES = {
+    "share_bp": (1, FULL_BP),
+    "by_bp": (0, FULL_BP),
+    "off_bp": (0, FULL_BP),
+    "times": (1, TIMES_MAX),
+    "every": (1, GREATEST),
+    "by": (1, GREATEST),
+    "delay_ms": (1, GREATEST),
+    **dict.fromkeys(_SWITCHES, (0, 1)),
+}
+"""Of whole numbers; others are from 0 to `GREATEST`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Numbers:
+    """How many there are that a fault can name; each is numbered from 0."""
+
+    nodes: int
+    members: int
+    """And who joins."""
+    processes: int
+    """And the second ones of twins, before who joins."""
+
+
+def numbers_of(nodes: int, faults: tuple[Incident, ...]) -> Numbers:
+    kinds = [incident.kind for incident in faults]
+    members = nodes + kinds.count("join")
+    return Numbers(nodes, members, members + kinds.count("twin"))
 
 
 def settings_of(kind: str) -> Mapping[str, Any] | None:
@@ -80,56 +124,97 @@ def settings_of(kind: str) -> Mapping[str, Any] | None:
     return {"node": REQUIRED, **BEHAVIOURS[kind].OPTIONS} if kind in BEHAVIOURS else None
 
 
-def check_incident(incident: Incident, nodes: int) -> None:
-    """Raises `BadScenario` unless it can happen in a network of so many nodes."""
-    known = settings_of(incident.kind)
+def check_incident(incident: Incident, numbers: Numbers) -> None:
+    """Raises `BadScenario` unless it can happen, and does something, among so many nodes."""
+    kind = incident.kind
+    known = settings_of(kind)
     if known is None:
         names = ", ".join(sorted([*SURROUNDINGS, *BEHAVIOURS]))
-        raise BadScenario(f"There is no fault {shown(incident.kind)}; there are: {names}.")
+        raise BadScenario(f"There is no fault {shown(kind)}; there are: {names}.")
     for name in incident.settings:
         if name not in known:
             raise BadScenario(
-                f"{incident.kind} has no setting {shown(name)}; "
-                f"it has: {', '.join(known) or 'none'}."
+                f"{kind} has no setting {shown(name)}; it has: {', '.join(known) or 'none'}."
             )
     for name, default in known.items():
         if default is REQUIRED and name not in incident.settings:
-            raise BadScenario(f"{incident.kind} needs the setting {name!r}.")
-        value = incident.get(name, default)
-        absent = value is None and default is None
-        if not absent and not _fits(name, value, default, nodes):
-            raise BadScenario(f"{incident.kind}: {name} cannot be {shown(value)}.")
+            raise BadScenario(f"{kind} needs the setting {name!r}.")
+    for name, value in incident.settings.items():
+        if value is None and known[name] is None:
+            continue
+        if wanted := _unfit(kind, name, value, known[name], numbers):
+            raise BadScenario(f"{kind}: {name} cannot be {shown(value)}; it must be {wanted}.")
 
-    if incident.kind == "set_policy":
-        try:
-            Policy(**{k: v for k, v in incident.settings.items() if v is not None})
-        except ValueError as error:
-            raise BadScenario(f"set_policy: {error}") from None
+    if kind == "set_policy":
+        _check_policy({k: v for k, v in incident.settings.items() if v is not None})
 
 
-def _fits(name: str, value: Any, default: Any, nodes: int) -> bool:
-    processes = 2 * nodes
+def _check_policy(rules: Mapping[str, Any]) -> None:
+    if not rules:
+        names = ", ".join(SURROUNDINGS["set_policy"].settings)
+        raise BadScenario(f"set_policy needs at least one rule: {names}.")
+    try:
+        Policy(**rules)
+    except ValueError as error:
+        raise BadScenario(f"set_policy: {error}") from None
+
+
+def _unfit(kind: str, name: str, value: Any, default: Any, numbers: Numbers) -> str | None:
+    """What it must be, if it is something else."""
+    if name in _LISTED and value in ([], ()):
+        return "a list of at least one"
+    of_kind = BEHAVIOURS[kind].WORDS if kind in BEHAVIOURS else _WORDS.get(kind, {})
+    if name in of_kind:
+        return _not_among(of_kind[name], value, several=name == "messages")
     match name:
-        case "node" | "leaves" | "of" | "leader":
-            return type(value) is int and 0 <= value < nodes
-        case "sources" | "targets" | "nodes" | "slots" | "views" | "to" | "against" | "hidden":
-            top = 2**64 if name in ("slots", "views") else processes
-            return _whole_numbers(value, top)
+        case "node" | "leaves" | "leader":
+            fits = type(value) is int and 0 <= value < numbers.nodes
+            return None if fits else f"a node; there are {numbers.nodes}, from 0"
+        case "to" | "against" | "hidden":
+            return _not_nodes(value, numbers.members)
+        case "sources" | "targets" | "nodes":
+            return _not_nodes(value, numbers.processes)
         case "sides":
-            return isinstance(value, list | tuple) and all(
-                _whole_numbers(side, processes) for side in value
-            )
-        case "messages":
-            return isinstance(value, list | tuple) and all(_is_text(v) for v in value)
+            return _not_sides(value, numbers.processes)
+        case "slots" | "views":
+            return None if _whole_numbers(value, 2**64) else "a list of whole numbers from 0"
         case "extra_ms":
-            return _whole_numbers(value, 10_000_000) and len(value) == 2 and value[0] <= value[1]
-        case "lose":
-            return value in LOSSES
+            fits = _whole_numbers(value, GREATEST + 1) and len(value) == 2
+            fits = fits and value[0] <= value[1] and value[1] > 0
+            return None if fits else f"two whole numbers up to {GREATEST}, the lower first"
         case "quiet":
-            return type(value) is bool
+            return None if type(value) is bool else "true or false"
+        case "last":
+            return _not_within(value, 1, max(1, numbers.members - 1))
     if isinstance(default, str):
-        return _is_text(value)
-    return type(value) is int and 0 <= value <= 10_000_000
+        return None if _is_text(value) else "text"
+    return _not_within(value, *_RANGES.get(name, (0, GREATEST)))
+
+
+def _not_among(words: tuple[str, ...], value: Any, *, several: bool) -> str | None:
+    if several:
+        fits = isinstance(value, list | tuple) and all(v in words for v in value)
+        return None if fits else f"a list of some of {', '.join(words)}"
+    return None if type(value) is str and value in words else f"one of {', '.join(words)}"
+
+
+def _not_nodes(value: Any, top: int) -> str | None:
+    return None if _whole_numbers(value, top) else f"a list of nodes; there are {top}, from 0"
+
+
+def _not_sides(value: Any, top: int) -> str | None:
+    if not isinstance(value, list | tuple):
+        return "a list of lists of nodes, such as [[0, 1], [2, 3]]"
+    for side in value:
+        if wanted := _not_nodes(side, top):
+            return f"a list of sides, each {wanted}"
+    everybody = [node for side in value for node in side]
+    return None if len(everybody) == len(set(everybody)) else "sides with each node in one only"
+
+
+def _not_within(value: Any, least: int, greatest: int) -> str | None:
+    fits = type(value) is int and least <= value <= greatest
+    return None if fits else f"a whole number from {least} to {greatest}"
 
 
 def _is_text(value: Any) -> bool:

@@ -5,8 +5,8 @@ network's delays and the models' answers too: two runs of one plan are the same 
 """
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from pbft.policy import Policy
@@ -21,6 +21,8 @@ FAULTS_MAX = 10_000
 QUESTIONS_MAX = 100_000
 SEED_MAX = 2**64 - 1
 MS_MAX = 10_000_000
+FRESH_AFTER_MS = 2_000
+"""So long after the calm a run asks questions of its own; then everybody is connected again."""
 KINDS = ("text", "label", "number")
 
 Settings = Mapping[str, Any]
@@ -74,13 +76,31 @@ class Plan:
     """What the scenario says about the end (`simulator.expectations`)."""
 
     def the_policy(self) -> Policy:
+        _check_names("The policy", self.policy, Policy)
         try:
             return Policy(**self.policy)
-        except (TypeError, ValueError) as error:
+        except ValueError as error:
             raise BadScenario(f"The policy makes no sense: {error}") from None
 
     def without_faults(self) -> "Plan":
         return replace(self, faults=())
+
+
+@dataclass(frozen=True, slots=True)
+class Plans(Collection[Plan]):
+    """Plans that are made when they are needed: all at once may be more than memory holds."""
+
+    numbers: Sequence[int]
+    make: Callable[[int], Plan]
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    def __iter__(self) -> Iterator[Plan]:
+        return map(self.make, self.numbers)
+
+    def __contains__(self, plan: object) -> bool:
+        return any(made == plan for made in self)
 
 
 # --- JSON --------------------------------------------------------------------------------------
@@ -146,19 +166,38 @@ def from_json(body: Any) -> Plan:
         raise BadScenario(f'The plan does not say "format": "{FORMAT}".')
     body = dict(body)
     del body["format"]
-    try:
-        questions = tuple(Question(*entry) for entry in body.pop("questions", ()))
-        faults = tuple(incident_from_json(entry) for entry in body.pop("faults", ()))
-        models = dict(body.pop("models", {}))
-        for name in ("answer_ms", "compare_ms"):
-            if name in models:
-                models[name] = tuple(models[name])
-        body["delay_ms"] = tuple(body.pop("delay_ms", (1, 8)))
-        plan = Plan(questions=questions, faults=faults, models=Models(**models), **body)
-    except (TypeError, ValueError) as error:
-        raise BadScenario(f"The plan has an entry that makes no sense: {error}") from None
+    _check_names("The plan", body, Plan)
+    for name in ("seed", "nodes"):
+        if name not in body:
+            raise BadScenario(f"The plan needs the entry {name!r}.")
+    for name in ("questions", "faults"):
+        if not isinstance(body.get(name, []), list):
+            raise BadScenario(f"The plan's {name} are {shown(body[name])}; they must be a list.")
+    questions = tuple(question_from_json(entry) for entry in body.pop("questions", ()))
+    faults = tuple(incident_from_json(entry) for entry in body.pop("faults", ()))
+    models = models_from(body.pop("models", {}))
+    if isinstance(delay_ms := body.get("delay_ms"), list):
+        body["delay_ms"] = tuple(delay_ms)
+    plan = Plan(questions=questions, faults=faults, models=models, **body)
     check(plan)
     return plan
+
+
+def models_from(given: Any) -> Models:
+    """Of a scenario or a plan."""
+    _check_names("[models]", given, Models)
+    entries: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in given.items()}
+    return Models(**entries)
+
+
+def question_from_json(entry: Any) -> Question:
+    names = [question.name for question in fields(Question)]
+    if not isinstance(entry, list) or not 2 <= len(entry) <= len(names):
+        raise BadScenario(
+            f"A question is {shown(entry)}; it must be [{', '.join(names)}], of which the first "
+            "two are needed."
+        )
+    return Question(*entry)
 
 
 def incident_from_json(entry: Any) -> Incident:
@@ -184,6 +223,11 @@ def check(plan: Plan) -> None:
     _check_range("delay_ms", plan.delay_ms)
     _check_ms("calm_ms", plan.calm_ms)
     _check_ms("bound_ms", plan.bound_ms)
+    if plan.bound_ms <= FRESH_AFTER_MS:
+        raise BadScenario(
+            f"The bound is {plan.bound_ms / 1_000:g} s; {FRESH_AFTER_MS / 1_000:g} s after the "
+            "calm the run asks questions of its own, which must be answered too: let it be more."
+        )
     _check_models(plan)
     _check_questions(plan)
     _check_faults(plan)
@@ -207,11 +251,15 @@ def _check_models(plan: Plan) -> None:
 
 def _check_questions(plan: Plan) -> None:
     if len(plan.questions) > QUESTIONS_MAX:
-        raise BadScenario(
-            f"There are {len(plan.questions)} questions; {QUESTIONS_MAX} can be planned."
-        )
+        raise BadScenario(f"There are more questions than can be planned; that is {QUESTIONS_MAX}.")
     for question in plan.questions:
         _check_ms("A question's time", question.at_ms)
+        if question.at_ms > plan.calm_ms:
+            raise BadScenario(
+                f"A question is asked at {question.at_ms / 1_000:g} s, and at "
+                f"{plan.calm_ms / 1_000:g} s the calm begins, after which only the run itself "
+                "asks; ask earlier, or let the calm (`seconds`) begin later."
+            )
         _check_ms("A question's topic", question.topic)
         _check_ms("A question's timeout", question.timeout_ms)
         if type(question.node) is not int or not 0 <= question.node < plan.nodes:
@@ -223,26 +271,55 @@ def _check_questions(plan: Plan) -> None:
 
 
 def _check_faults(plan: Plan) -> None:
-    from simulator.kinds import check_incident
+    from simulator.kinds import check_incident, numbers_of
 
     if len(plan.faults) > FAULTS_MAX:
         raise BadScenario(f"There are {len(plan.faults)} faults; {FAULTS_MAX} can be planned.")
     kinds = [incident.kind for incident in plan.faults]
     if kinds.count("join") > 1:
         raise BadScenario("One node can join in a plan: of two, nobody knows which comes first.")
-    processes = plan.nodes + kinds.count("twin") + kinds.count("join")
-    for incident in plan.faults:
-        if type(incident.kind) is not str:
-            raise BadScenario(f"A fault's kind is {shown(incident.kind)}; it must be a word.")
-        _check_ms(f"at_ms of {incident.kind}", incident.at_ms)
-        if incident.until_ms is not None:
-            _check_ms(f"until_ms of {incident.kind}", incident.until_ms)
-        check_incident(incident, plan.nodes)
-        if incident.kind == "endorse" and max(incident.settings["nodes"], default=0) >= processes:
-            raise BadScenario(
-                f"endorse: nodes cannot be {shown(incident.settings['nodes'])}; there are "
-                f"{processes}, from 0."
-            )
+    numbers = numbers_of(plan.nodes, plan.faults)
+    for place, incident in enumerate(plan.faults, start=1):
+        try:
+            if type(incident.kind) is not str:
+                raise BadScenario(f"its kind is {shown(incident.kind)}; it must be a word.")
+            check_incident(incident, numbers)
+            _check_span(incident, plan.calm_ms)
+        except BadScenario as error:
+            raise BadScenario(f"Fault {place}: {error}") from None
+
+
+def _check_span(incident: Incident, calm_ms: int) -> None:
+    """Progress is demanded from the calm on: nothing can go wrong anew after it."""
+    from simulator.kinds import WITHOUT_END
+
+    kind, at_ms, until_ms = incident.kind, incident.at_ms, incident.until_ms
+    _check_ms(f"at_ms of {kind}", at_ms)
+    if at_ms >= calm_ms:
+        raise BadScenario(
+            f"{kind} begins at {at_ms / 1_000:g} s, and at {calm_ms / 1_000:g} s the calm begins, "
+            "from which all must go well; let it begin earlier, or the calm (`seconds`) later."
+        )
+    if until_ms is None:
+        return
+    _check_ms(f"until_ms of {kind}", until_ms)
+    if kind in WITHOUT_END:
+        raise BadScenario(f"{kind} is done once and has no end; leave out its end.")
+    if until_ms <= at_ms:
+        raise BadScenario(
+            f"{kind} ends at {until_ms / 1_000:g} s, and begins at {at_ms / 1_000:g} s; "
+            "let it end after it begins."
+        )
+
+
+def _check_names(what: str, given: Any, kind: type) -> None:
+    """Whether all entries are fields of the dataclass."""
+    known = [entry.name for entry in fields(kind)]
+    if not isinstance(given, Mapping):
+        raise BadScenario(f"{what} is {shown(given)}; it must be names with values.")
+    for name in given:
+        if name not in known:
+            raise BadScenario(f"{what} has no {shown(name)}; it has: {', '.join(known)}.")
 
 
 def _check_ms(what: str, value: Any, greatest: int = MS_MAX) -> None:

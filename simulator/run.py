@@ -22,7 +22,7 @@ from simulator.checkers import CHECKPOINT_INTERVAL
 from simulator.errors import Finding, Violation
 from simulator.incidents import Incidents
 from simulator.kinds import is_byzantine
-from simulator.plan import Plan, Question
+from simulator.plan import FRESH_AFTER_MS, Plan, Question
 from simulator.process import Process
 from simulator.trace import Trace
 from simulator.world import World
@@ -31,8 +31,6 @@ SAMPLE_MS = 250
 QUIET_MS = 25_000
 """Several times the interval of heights: so long nothing but them, and nothing will ever be."""
 LASSO_ROUNDS = 4
-FRESH_AFTER_MS = 2_000
-"""After the calm; then everybody is connected again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +109,7 @@ class Run:
             fault := expectations.fault(self.plan.expect, finding, rule, figures)
         ):
             finding, rule, sentence = Finding.UNEXPECTED, fault[0], fault[1]
-        elif self.plan.expect.get("finding", "holds") != "holds":
+        elif finding is not Finding.HOLDS and self.plan.expect.get("finding") == finding.value:
             sentence = f"As expected: {sentence}"
             finding, rule = Finding.HOLDS, ""
         at_s = self.world.now_us / 1e6

@@ -21,12 +21,12 @@ What else there is stands in docs/simulator.md.
 
 import tomllib
 from collections.abc import Callable
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from simulator.errors import BadScenario, shown
-from simulator.meaning import Models
-from simulator.plan import MS_MAX, QUESTIONS_MAX, Incident, Plan, Question, check
+from simulator.plan import MS_MAX, QUESTIONS_MAX, Incident, Plan, Question, check, models_from
 
 _TOP = {
     "says", "name", "nodes", "seconds", "bound", "delay_ms", "long_tail", "policy", "models",
@@ -64,14 +64,8 @@ def parse(text: str, seed: int | None = None, name: str = "") -> Plan:
     except RecursionError:
         raise BadScenario("It is nested far too deeply.") from None
     _only(body, _TOP, "The scenario")
-    try:
-        given: dict[str, Any] = {
-            k: tuple(v) if isinstance(v, list) else v for k, v in _table(body, "models").items()
-        }
-        models = Models(**given)
-    except TypeError:
-        raise BadScenario("[models] has an entry that is unknown.") from None
-    questions = [question for entry in _tables(body, "ask") for question in _questions(entry)]
+    asked = (question for entry in _tables(body, "ask") for question in _questions(entry))
+    questions = list(islice(asked, QUESTIONS_MAX + 1))  # one too many is refused with the plan
     plan = Plan(
         seed=body.get("seed", 0) if seed is None else seed,
         nodes=body.get("nodes", 4),
@@ -82,7 +76,7 @@ def parse(text: str, seed: int | None = None, name: str = "") -> Plan:
         delay_ms=_pair(body.get("delay_ms", [1, 8])),
         exponential=body.get("long_tail", False),
         policy=_table(body, "policy"),
-        models=models,
+        models=models_from(_table(body, "models")),
         name=body.get("name", name),
         expect=_table(body, "expect"),
     )
@@ -162,6 +156,10 @@ def _incident(entry: dict[str, Any]) -> Incident:
         raise BadScenario("Every [[fault]] needs a kind.")
     at_ms = _ms(settings, "at", 0)
     until_ms = None
+    if "until" in settings and "for" in settings:
+        raise BadScenario(
+            f"A [[fault]] of kind {shown(kind)} has both `until` and `for`; give it one end."
+        )
     if "until" in settings:
         until_ms = _ms(settings, "until")
     elif "for" in settings:

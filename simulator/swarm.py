@@ -4,17 +4,18 @@ import multiprocessing
 import os
 import signal
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from simulator.errors import Finding
 from simulator.generate import plan_of
 from simulator.plan import Plan, check
 from simulator.run import Result, run
 
 FAILED_MAX = 20
-"""Failures kept in full; further ones are counted."""
+"""Failures kept in full, the first ones of the worst; others are counted."""
 
 AHEAD = 4
 """Jobs per worker that are taken before their results are: enough to keep all workers busy, few
@@ -28,6 +29,8 @@ class Tally:
     seeds: int = 0
     failed: list[Result] = field(default_factory=list)
     failures: int = 0
+    findings: Counter[Finding] = field(default_factory=Counter)
+    """Of all failures, kept or not."""
     decisions: int = 0
     messages: int = 0
     simulated_s: float = 0.0
@@ -46,9 +49,17 @@ class Tally:
         self.core_s += core_s
         self.digest ^= int(result.digest, 16) * (2 * result.plan.seed + 1) % 2**128
         if not result.ok:
-            self.failures += 1
-            if len(self.failed) < FAILED_MAX:
-                self.failed.append(result)
+            self._keep(result)
+
+    def _keep(self, failure: Result) -> None:
+        """The first ones of the worst: many that are too slow must not push out one that broke
+        what must never break."""
+        self.failures += 1
+        self.findings[failure.finding] += 1
+        self.failed.append(failure)
+        if len(self.failed) > FAILED_MAX:
+            places = range(len(self.failed))
+            self.failed.pop(min(places, key=lambda k: (self.failed[k].finding.severity, -k)))
 
     def to_json(self) -> dict[str, Any]:
         core_s = max(self.core_s, 1e-9)
@@ -56,6 +67,7 @@ class Tally:
         return {
             "seeds": self.seeds,
             "failed": self.failures,
+            "findings": {finding.value: n for finding, n in sorted(self.findings.items())},
             "seeds_per_min": round(60 * self.seeds / wall_s, 1),
             "decisions_per_s": round(self.decisions / wall_s, 1),
             "simulated_s": round(self.simulated_s, 1),

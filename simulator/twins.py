@@ -7,12 +7,13 @@ are enumerated in a fixed order and sampled by a seed; then the network heals, a
 """
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
+from functools import partial
 from random import Random
 
 from simulator.errors import BadScenario
 from simulator.meaning import Models
-from simulator.plan import Incident, Plan, Question
+from simulator.plan import Incident, Plan, Plans, Question
 
 ROUND_MS = 700
 SCENARIOS_MAX = 1_000_000
@@ -39,7 +40,7 @@ def sides(processes: int) -> list[tuple[int, ...]]:
     return found
 
 
-def plans(nodes: int, rounds: int, sample: int, seed: int) -> Iterator[Plan]:
+def plans(nodes: int, rounds: int, sample: int, seed: int) -> Plans:
     """A sample of all scenarios, in order; all of them if there are no more."""
     if not 4 <= nodes <= 16 or not 1 <= rounds <= 20:
         raise BadScenario("Twins need from 4 to 16 nodes and from 1 to 20 rounds.")
@@ -48,8 +49,8 @@ def plans(nodes: int, rounds: int, sample: int, seed: int) -> Iterator[Plan]:
     choices = sides(nodes + 1)
     total = len(choices) ** rounds
     draw = Random(f"twins {seed}")  # noqa: S311  # a seed must replay
-    for number in range(total) if total <= sample else sorted(_some(draw, total, sample)):
-        yield _plan(nodes, rounds, number, choices)
+    numbers = range(total) if total <= sample else sorted(_some(draw, total, sample))
+    return Plans(numbers, partial(_plan, nodes, rounds, choices))
 
 
 def _some(draw: Random, total: int, sample: int) -> Iterable[int]:
@@ -62,7 +63,7 @@ def _some(draw: Random, total: int, sample: int) -> Iterable[int]:
     return found
 
 
-def _plan(nodes: int, rounds: int, number: int, choices: list[tuple[int, ...]]) -> Plan:
+def _plan(nodes: int, rounds: int, choices: list[tuple[int, ...]], number: int) -> Plan:
     faults = [Incident("twin", 0, None, {"node": TWIN})]
     rest = number
     for round_ in range(rounds):

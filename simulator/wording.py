@@ -1,8 +1,11 @@
 """What a message is about, in words."""
 
-from typing import Any
+from typing import Any, get_args
 
 from pbft.messages import Proposal, Signed, WireMessage
+
+MESSAGES = tuple((get_args(kind) or (kind,))[0].__name__ for kind in get_args(WireMessage))
+"""The names of all that is sent, as `kind_of` says them."""
 
 
 def kind_of(message: WireMessage) -> str:

@@ -38,6 +38,9 @@ NOTICE_MS = 1_000
 STEPS_MAX = 3_000_000
 """A hundred times what a swarm seed takes: a run with more is a storm that feeds itself."""
 
+WAITING_MAX = 2_000_000
+"""Messages on their way at once and timers: so many fill a gigabyte of memory."""
+
 
 class World:
     """Runs a plan. `simulator.incidents` lets its faults happen, `simulator.run` decides when to
@@ -238,6 +241,10 @@ class World:
         if self.steps > STEPS_MAX:
             raise Violation(
                 Finding.LIVENESS, "storm", f"after {STEPS_MAX} steps there is no end of messages"
+            )
+        if len(self._heap) > WAITING_MAX:
+            raise Violation(
+                Finding.LIVENESS, "storm", f"more than {WAITING_MAX} messages are on their way"
             )
         self.trace.event(self.now_us, process.number, event)
         heard = self.checkers.hears(process, event)

@@ -3,12 +3,15 @@
 import argparse
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from simulator.console import check_folder, finish, print_json, progress_of, say_what, span
 from simulator.errors import BadScenario, Finding
+
+if TYPE_CHECKING:
+    from simulator.plan import Plan
 
 FAILURES = Path("qnode-sim")
 """Where plans of failures are kept, unless told otherwise."""
@@ -51,13 +54,16 @@ def add_commands(actions: Any) -> None:
     mutants = actions.add_parser("mutants", help="plant bugs in the core: each must be caught")
     mutants.add_argument("mutant", nargs="*", help="only these")
     mutants.add_argument("--list", action="store_true", help="list them")
-    _add_jobs(mutants)
+    _add_jobs(mutants, keeps=False)
     mutants.set_defaults(command=_mutants)
 
 
-def _add_jobs(parser: argparse.ArgumentParser) -> None:
+def _add_jobs(parser: argparse.ArgumentParser, *, keeps: bool = True) -> None:
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes")
-    parser.add_argument("--out", type=Path, default=FAILURES, help="where failing plans are kept")
+    if keeps:
+        parser.add_argument(
+            "--out", type=Path, default=FAILURES, help="where failing plans are kept"
+        )
     parser.add_argument("--json", action="store_true")
 
 
@@ -97,14 +103,15 @@ def _check_jobs(options: argparse.Namespace) -> None:
         raise BadScenario("--jobs must be from 1 to 256.")
 
 
-def _plans(name: str, plans: Any, options: argparse.Namespace, more: dict[str, Any]) -> int:
+def _plans(
+    name: str, plans: Collection["Plan"], options: argparse.Namespace, more: dict[str, Any]
+) -> int:
     from simulator.swarm import run_plan, swarm
 
     _check_jobs(options)
     check_folder(options.out)
-    listed = list(plans)
-    with progress_of(name, len(listed), quiet=options.json) as tell:
-        tally = swarm(listed, options.jobs, tell, run_plan)
+    with progress_of(name, len(plans), quiet=options.json) as tell:
+        tally = swarm(plans, options.jobs, tell, run_plan)
     return finish(tally, options, more)
 
 
@@ -179,11 +186,15 @@ def _mutants(options: argparse.Namespace) -> int:
         say_what(f"mutants, {len(chosen)}")
     began_s = time.monotonic()
     deaths = []
-    for death in kill_all(chosen, options.jobs):
-        deaths.append(death)
-        if not options.json:
-            by = f"killed by {death.by} ({death.rule})" if death.by else "SURVIVED"
-            print(f"{death.name:34}  {by}, {death.seconds:.1f} s", flush=True)
+    interrupted = False
+    try:
+        for death in kill_all(chosen, options.jobs):
+            deaths.append(death)
+            if not options.json:
+                by = f"killed by {death.by} ({death.rule})" if death.by else "SURVIVED"
+                print(f"{death.name:34}  {by}, {death.seconds:.1f} s", flush=True)
+    except KeyboardInterrupt:
+        interrupted = True
     survived = [death.name for death in deaths if not death.by]
     wall_s = round(time.monotonic() - began_s, 1)
     if options.json:
@@ -197,9 +208,12 @@ def _mutants(options: argparse.Namespace) -> int:
                 "survived": len(survived),
                 "survivors": survived,
                 "wall_s": wall_s,
+                "interrupted": interrupted,
                 "deaths": listed,
             }
         )
     else:
         print(f"{len(deaths)} mutants, {len(survived)} survived; {wall_s} s")
+    if interrupted:
+        raise KeyboardInterrupt
     return Finding.UNEXPECTED.exit_code if survived else 0

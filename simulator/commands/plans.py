@@ -10,8 +10,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from simulator.commands.scenario import add_trace, run_one
-from simulator.console import SHRINK_S, print_json, say_what, shrunk, span, tell_result, write
-from simulator.errors import BadScenario, Finding, SimulatorError
+from simulator.console import (
+    SHRINK_S,
+    check_folder,
+    print_json,
+    say_what,
+    shrunk,
+    span,
+    tell_result,
+    write,
+)
+from simulator.errors import BadScenario, Finding, SimulatorError, worst
 
 if TYPE_CHECKING:
     from simulator.plan import Plan
@@ -60,7 +69,11 @@ def _shrink(options: argparse.Namespace) -> int:
     from simulator.plan import incident_to_json, to_text
     from simulator.run import run
 
+    if not options.seconds > 0:
+        raise BadScenario("--seconds must be more than 0.")
     plan = read_plan(options.plan)
+    out = options.out or options.plan.with_suffix(".min.json")
+    check_folder(out.parent)
     result = run(plan)
     if result.ok:
         raise BadScenario(f"{options.plan} does not fail: there is nothing to shrink.")
@@ -68,7 +81,6 @@ def _shrink(options: argparse.Namespace) -> int:
         say_what(f"shrinking {options.plan}, {len(plan.faults)} faults")
     began_s = time.monotonic()
     small = shrunk(result, options.seconds)
-    out = options.out or options.plan.with_suffix(".min.json")
     document = {
         "faults_before": len(plan.faults),
         "faults": len(small.plan.faults),
@@ -132,16 +144,17 @@ def _report(options: argparse.Namespace) -> int:
     from simulator.scenario import read_scenario
     from simulator.trace import Trace
 
-    if options.folder.is_file():
-        paths = [options.folder]
+    if options.folder.is_dir():
+        there = [path for path in options.folder.iterdir() if path.is_file()]
+        paths = sorted(path for path in there if path.suffix in (".json", ".toml"))
     else:
-        paths = sorted(p for p in options.folder.glob("*") if p.suffix in (".json", ".toml"))
+        paths = [options.folder]
     if not paths:
         raise BadScenario(f"{options.folder} holds no plan (*.json) and no scenario (*.toml).")
     runs = []
     for path in paths:
         plan = read_scenario(path) if path.suffix == ".toml" else read_plan(path)
-        trace = Trace(keep=True)
+        trace = Trace(keep=bool(options.html))
         runs.append((run(plan, trace), trace))
     results = [result for result, _ in runs]
     if options.json:
@@ -154,4 +167,4 @@ def _report(options: argparse.Namespace) -> int:
         write(options.html, page(runs))
         if not options.json:
             print(f"The page is {options.html}.")
-    return max((result.finding.exit_code for result in results), default=0)
+    return worst(result.finding for result in results).exit_code

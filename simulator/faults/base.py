@@ -39,6 +39,8 @@ class Fault:
     """Whether a node that does this is beyond the protocol's promises; else it is only unwell."""
     OPTIONS: ClassVar[Mapping[str, Any]] = {}
     """Names and defaults."""
+    WORDS: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+    """What a setting can say, where that is one of few words, or a list of them."""
 
     def __init__(
         self,

@@ -20,6 +20,7 @@ class Copy(Fault):
     """
 
     OPTIONS: ClassVar[Mapping[str, Any]] = {"when": "after"}
+    WORDS: ClassVar[Mapping[str, tuple[str, ...]]] = {"when": ("after", "before")}
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)

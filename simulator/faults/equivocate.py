@@ -17,6 +17,9 @@ class Equivocate(Fault):
     name some of the three; if `both` is 1, everybody hears both."""
 
     OPTIONS: ClassVar[Mapping[str, Any]] = {"messages": None, "both": 0}
+    WORDS: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "messages": ("AnswerCommitment", "Prepare", "Commit")
+    }
 
     def step(self, event: Event) -> list[Effect]:
         effects: list[Effect] = []

@@ -29,6 +29,7 @@ class Flood(Fault):
     again."""
 
     OPTIONS: ClassVar[Mapping[str, Any]] = {"times": 2, "messages": None}
+    WORDS: ClassVar[Mapping[str, tuple[str, ...]]] = {"messages": KINDS}
 
     def sent(self, effect: Broadcast | Send) -> list[Effect]:
         if self.me is None or not isinstance(effect, Broadcast):

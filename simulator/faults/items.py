@@ -22,6 +22,9 @@ class BadItem(Fault):
     """
 
     OPTIONS: ClassVar[Mapping[str, Any]] = {"how": "outcome"}
+    WORDS: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "how": ("weights", "outcome", "few", "words", "contradictions", "request", "twice")
+    }
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)

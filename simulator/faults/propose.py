@@ -30,6 +30,7 @@ class SplitProposals(Fault):
     `later_ms` after it."""
 
     OPTIONS: ClassVar[Mapping[str, Any]] = {"last": 1, "other": "empty", "both": 0, "later_ms": 0}
+    WORDS: ClassVar[Mapping[str, tuple[str, ...]]] = {"other": ("empty", "other", "near")}
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)

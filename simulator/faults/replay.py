@@ -8,7 +8,7 @@ from pbft.effects import Broadcast, Effect, Send
 from pbft.events import Event, Received
 from pbft.messages import WireMessage
 from simulator.faults.base import Fault
-from simulator.wording import kind_of
+from simulator.wording import MESSAGES, kind_of
 
 REMEMBERED_MAX = 400
 
@@ -17,6 +17,7 @@ class Replay(Fault):
     """Records what it sends and hears, and sends some of it again; `messages` names the kinds."""
 
     OPTIONS: ClassVar[Mapping[str, Any]] = {"share_bp": 2_000, "messages": None}
+    WORDS: ClassVar[Mapping[str, tuple[str, ...]]] = {"messages": MESSAGES}
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)

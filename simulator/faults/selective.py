@@ -5,13 +5,14 @@ from typing import Any, ClassVar
 
 from pbft.effects import Broadcast, Effect, Send
 from simulator.faults.base import Fault
-from simulator.wording import kind_of
+from simulator.wording import MESSAGES, kind_of
 
 
 class Selective(Fault):
     """Sends only to `to`; if `messages` are named, only these kinds are affected."""
 
     OPTIONS: ClassVar[Mapping[str, Any]] = {"to": (), "messages": None}
+    WORDS: ClassVar[Mapping[str, tuple[str, ...]]] = {"messages": MESSAGES}
 
     def sent(self, effect: Broadcast | Send) -> list[Effect]:
         messages = self._options["messages"]

@@ -128,6 +128,7 @@ class Tweak(Fault):
     """Changes its own messages by the mutation `how`; to the last peer, or to `all`."""
 
     OPTIONS: ClassVar[Mapping[str, Any]] = {"how": "pbft-commit-digest-modify", "all": 1}
+    WORDS: ClassVar[Mapping[str, tuple[str, ...]]] = {"how": tuple(_BY_NAME)}
 
     def sent(self, effect: Broadcast | Send) -> list[Effect]:
         mutation = _BY_NAME.get(self._options["how"])

@@ -52,6 +52,7 @@ class BadPlan(Fault):
     nothing ("worthless"), and proposes what would follow."""
 
     OPTIONS: ClassVar[Mapping[str, Any]] = {"how": "null"}
+    WORDS: ClassVar[Mapping[str, tuple[str, ...]]] = {"how": ("none", "null", "more")}
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -98,6 +99,9 @@ class BadViewChange(Fault):
     right one that nobody else hears ("apart")."""
 
     OPTIONS: ClassVar[Mapping[str, Any]] = {"how": "certificate"}
+    WORDS: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "how": ("certificate", "empty", "stable", "view")
+    }
 
     def sent(self, effect: Broadcast | Send) -> list[Effect]:
         said = inner_of(effect.message)

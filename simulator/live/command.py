@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from simulator.errors import BadScenario, Finding
+from simulator.errors import BadScenario, Finding, worst
 
 if TYPE_CHECKING:
     from simulator.plan import Plan
@@ -95,4 +95,4 @@ def _report(results: list[dict[str, Any]], options: argparse.Namespace) -> int:
     failed = sum(result["finding"] != "holds" for result in results)
     if options.json:
         print(json.dumps({"scenarios": len(results), "failed": failed, "runs": results}, indent=1))
-    return max(Finding(result["finding"]).exit_code for result in results)
+    return worst(Finding(result["finding"]) for result in results).exit_code

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from simulator.console import finish
-from simulator.errors import Finding
+from simulator.errors import Finding, worst
 from simulator.plan import Plan
 from simulator.run import Result
-from simulator.swarm import AHEAD, Tally, in_parallel, swarm
+from simulator.swarm import AHEAD, FAILED_MAX, Tally, in_parallel, swarm
 
 FIGURES = {
     "decided": 1, "slots": 1, "view": 0, "messages": 2, "simulated_s": 1.0, "accused": {},
@@ -74,3 +74,30 @@ def test_ctrl_c_tells_what_was_found_so_far(
     assert "SAFETY: It broke." in told
     assert "2 runs, 2 failed" in told
     assert (tmp_path / "seed-1.json").exists()
+
+
+def failed_by(seed: int, finding: Finding) -> Result:
+    return Result(Plan(seed, 4, name=f"seed {seed}"), finding, "rule", "It broke.", "00", FIGURES)
+
+
+def test_what_must_never_happen_is_not_hidden_by_many_slow_runs(tmp_path: Path) -> None:
+    """However many failures came before: its plan is kept, and the exit code is its own."""
+    tally = Tally()
+    for seed in range(FAILED_MAX + 5):
+        tally.add(failed_by(seed, Finding.LIVENESS), 0.0)
+    tally.add(failed_by(99, Finding.SAFETY), 0.0)
+    for seed in range(200, 205):
+        tally.add(failed_by(seed, Finding.LIVENESS), 0.0)
+    options = argparse.Namespace(out=tmp_path, json=True)
+    assert finish(tally, options, {}) == Finding.SAFETY.exit_code
+    kept = [result.plan.seed for result in tally.failed]
+    assert kept == [*range(FAILED_MAX - 1), 99]
+    assert tally.to_json()["findings"] == {"liveness": FAILED_MAX + 10, "safety": 1}
+
+
+def test_the_worst_of_many_findings_is_not_the_one_with_the_highest_code() -> None:
+    """Safety before all, then a core that raises, then what comes too late."""
+    order = [Finding.HOLDS, Finding.UNEXPECTED, Finding.LIVENESS, Finding.CRASH, Finding.SAFETY]
+    for place, finding in enumerate(order):
+        assert worst(order[: place + 1]) is finding
+    assert worst([]) is Finding.HOLDS
