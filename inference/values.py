@@ -89,8 +89,8 @@ def _whole(form: str) -> str:
 UNWRITABLE = f"no decimal of {decimals.DIGITS_MAX} digits"
 _SCIENTIFIC = re.compile(r"(?<![\w.,])\d+(?:\.\d+)?[eE][+-]?(?P<exponent>\d+)(?!\w)")
 _MINUS = re.compile(r"(?:(?<![\w)])[-−]|\b(?:minus|negative)\s*|[負负]|零下)$")
-# "9 - 4" with spaces is a difference.
-_RANGE = re.compile(r"[-–—~]|\s*(?:to|or|至|到|或)\s*")
+# "9 - 4" with spaces is a difference; a dash of this length between numbers is none.
+_RANGE = re.compile(r"[-—]|\s*[–~]\s*|\s*(?:to|or|至|到|或)\s*")
 _TOGETHER = re.compile(r"\s*(?:and|,|又)?\s*")
 
 
@@ -112,7 +112,9 @@ def read_number(unit: str, text: str, question: str) -> str:
     if not given:
         raise NoValue(f"no number in {unit}" if found else "no number")
     for first, second in pairwise(found):
-        if second in given and _RANGE.fullmatch(plain, first.end, second.start):
+        # The unit may stand at either end: "5 to 6 USD", "$5-6".
+        either = second in given or (first in given and second.unit == PLAIN)
+        if either and _RANGE.fullmatch(plain, first.end, second.start):
             raise NoValue("a range of numbers")
     amounts = _merged([_Amount.of(q, plain, wanted, scale) for q in given], plain)
     if len({amount.value for amount in amounts}) > 1:

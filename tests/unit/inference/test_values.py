@@ -147,6 +147,10 @@ def test_what_the_question_says_is_not_the_answer() -> None:
         ("", "5 to 10", "a range of numbers"),
         ("%", "5-10%", "a range of numbers"),
         ("", "5 或 6", "a range of numbers"),
+        ("USD", "$5-6", "a range of numbers"),
+        ("USD", "$5 – $6", "a range of numbers"),
+        ("USD", "USD 5~6 each", "a range of numbers"),
+        ("TWD", "新台幣 5 至 6", "a range of numbers"),
         ("", "There are 365 days in 12 months", "several numbers"),
     ],
 )
