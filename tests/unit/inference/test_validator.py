@@ -59,6 +59,41 @@ def test_bad_answers_are_found_with_advice(question: str, answer: str, flaw: Fla
     assert not found.valid
 
 
+@pytest.mark.parametrize(
+    ("question", "answer"),
+    [
+        ("What is six times seven?", "42"),
+        ("What is the area of a circle of radius r?", "π r²"),
+        ("一打是多少？", "12。"),
+        ("請翻譯成英文：今天的天氣非常好。", "The weather is very nice today, so let us go out."),
+        ("「早安」用日文怎麼說？", "おはようございます"),
+        ('How do you say "good morning" in Korean?', "좋은 아침입니다"),
+    ],
+)
+def test_the_script_may_be_another_than_that_of_the_question(question: str, answer: str) -> None:
+    """Figures have none, and a question may name the language."""
+    assert Flaw.WRONG_SCRIPT not in validate(question, answer).flaws
+
+
+def test_a_foreign_sentence_is_in_the_wrong_script() -> None:
+    """Where the question names no language, or the caller names another one."""
+    said = "おはようございます"
+    assert Flaw.WRONG_SCRIPT in validate("What do people say at dawn?", said).flaws
+    asked = "How do you say it in Japanese?"
+    assert Flaw.WRONG_SCRIPT in validate(asked, said, language="en").flaws
+
+
+@pytest.mark.parametrize("length", [5, 7, 9, 13, 40])
+def test_a_loop_of_any_length_is_found(length: int) -> None:
+    """Up to a sentence, and not only of lengths that divide each other's multiples."""
+    words = [f"word{n}" for n in range(length)]
+    loop = " ".join(words * 5)
+    assert abnormality("What is gold?", f"It is rare. {loop}") is Flaw.REPETITIVE
+    assert abnormality("What is gold?", " ".join(words * 2)) is None
+    characters = "".join(chr(0x4E00 + n) for n in range(length))
+    assert abnormality("黃金是什麼？", f"很貴。{characters * 5}") is Flaw.REPETITIVE
+
+
 def test_a_cut_answer_is_truncated() -> None:
     """The engine says so, whatever the text looks like."""
     found = validate("What is gold?", "Gold is a metal.", finish="length")
