@@ -11,6 +11,7 @@ import unicodedata
 from hashlib import sha256
 
 from inference.language import HAN
+from inference.lexicon import fold_han
 
 _TOKEN = re.compile(rf"[{HAN}]+|[^\W_]+(?:[.,][0-9]+)*(?:['’][^\W\d_]+)?")
 _IS_HAN = re.compile(f"[{HAN}]")
@@ -80,9 +81,9 @@ def stem(word: str) -> str:
 
 
 def content_terms(text: str) -> list[str]:
-    """Stems of content words, and pairs of Han characters, in order and with repetitions."""
+    """Stems of content words, and pairs of folded Han characters, in order, with repetitions."""
     terms: list[str] = []
-    for word in words(text):
+    for word in words(fold_han(text)):
         if _IS_HAN.match(word):
             for run in _HAN_BREAK.sub(" ", word).split():
                 terms.extend(run[i : i + 2] for i in range(max(1, len(run) - 1)))
