@@ -46,7 +46,8 @@ def _either(names: "dict[str, int] | dict[str, Unit]") -> str:
 
 
 _UNIT = (
-    rf"(?:\s*-?\s*(?:degrees?\s+|(?:business|working|trading|calendar)\s+|"
+    # "$5-$6" are not five of the unit "-$".
+    rf"(?:\s*(?:-\s*(?=\w))?(?:degrees?\s+|(?:business|working|trading|calendar)\s+|"
     rf"[個个]?工作|個|个|[多餘余])??(?P<unit>{_either(UNITS)}|basis[\s-]points?|"
     r"per cent))?"
 )
