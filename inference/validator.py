@@ -93,6 +93,9 @@ _WANTS_STANCE = re.compile(
 _LIST_ITEM = re.compile(r"(?m)^[^\S\n]*(?:[-*•]|\d+[.)、]|[一二三四五六七八九十]+、)\s*\S")
 _ENDS_WHOLE = re.compile(r"""[.!?。！？…)\]}"'」』”’`*:：;；%％]\s*$""")
 _FENCE = re.compile(r"^\s*```(?:json)?\s*|\s*```\s*$")
+_HAN_NAME_PAIRS_MAX = 8
+# The line between the head and the body of a table.
+_TABLE_RULE = re.compile(r"(?m)^[^\S\n]*\|?(?:[^\S\n]*:?-{3,}:?[^\S\n]*\|)+[-: \t]*$")
 _LETTERS = re.compile(r"[^\W\d_]{2}")
 _LOOP_WORDS_MAX = 40
 """A sentence; longer loops are whole lines."""
@@ -235,7 +238,11 @@ def _of_text(question: str, answer: str, finish: Finish, language: Language | No
     wanted = language or (None if names_language(question) else detect_language(question))
     said = detect_language(answer)
     # A name or a formula has no language; a sentence has.
-    sentence = len(plain_answer.words) > 3 or (said is None and _LETTERS.search(answer))
+    sentence = (
+        len(plain_answer.words) > 3
+        or len(plain_answer.han_pairs) > _HAN_NAME_PAIRS_MAX
+        or (said is None and _LETTERS.search(answer))
+    )
     if wanted and wanted != said and sentence:
         found.append(Flaw.WRONG_SCRIPT)
     return found
@@ -244,6 +251,7 @@ def _of_text(question: str, answer: str, finish: Finish, language: Language | No
 def _is_unreadable(answer: str) -> bool:
     if "\ufffd" in answer:
         return True
+    answer = _TABLE_RULE.sub("", answer)
     letters = sum(character.isalnum() for character in answer)
     spaces = sum(character.isspace() for character in answer)
     marks = len(answer) - letters - spaces

@@ -37,6 +37,7 @@ def test_good_answers_are_valid(question: str, answer: str) -> None:
         ("What is gold?", "The metal is rare today.\n" * 5, Flaw.REPETITIVE),
         ("黃金是什麼？", "黃金黃金黃金黃金黃金黃金", Flaw.REPETITIVE),
         ("Why is the sky blue?", "Why is the sky blue?", Flaw.ECHO),
+        ("Why is the sky blue?", "因為空氣散射的藍光比紅光多得多。", Flaw.WRONG_SCRIPT),
         ("法國的首都是哪裡？", "The capital of France is the city of Paris.", Flaw.WRONG_SCRIPT),
         ("Why is the sky blue?", "Bananas grow in warm countries on tall plants.", Flaw.OFF_TOPIC),
         ("What is bitcoin?", "I'm sorry, I can't help with that.", Flaw.REFUSAL),
@@ -139,6 +140,7 @@ def test_an_ordinary_prompt_is_not_suspicious() -> None:
         ("Is it so? Is it so? Is it so? Is it so? Is it so?", Flaw.REPETITIVE),
         ("\ufffd\ufffd Paris", Flaw.UNREADABLE),
         ("**What is the capital of France**", Flaw.ECHO),
+        ("| a | b |\n|---|:---|\n| 1 | 2 |", None),
         ("I don't know.", None),
     ],
 )
