@@ -2,8 +2,10 @@
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -43,25 +45,57 @@ def judge(options: argparse.Namespace) -> int:
 def evaluate(options: argparse.Namespace) -> int:
     """Print the judge's rates beside those of a plain cosine, and draw both curves."""
     from inference.embedding import EmbedderSettings, load_embedder
-    from inference.evaluation import judge_pairs, plain_cosines_bp, read_pairs, roc_svg, table
+    from inference.evaluation import (
+        judge_pairs,
+        plain_cosines_bp,
+        rates,
+        read_pairs,
+        roc_svg,
+        table,
+    )
 
     with _for_people():
         pairs = [pair for path in options.pairs for pair in read_pairs(path)]
+        labelled = sum(pair.same is not None for pair in pairs)
+        if not labelled:
+            raise UsageError(
+                "None of the pairs is labelled, so there is nothing to measure; write same (true "
+                "or false) into each, or use qnode judge."
+            )
+        if options.roc:
+            _require_writable(options.roc)  # the work takes minutes
         verdicts = list(judge_pairs(_judge(options), pairs))
         cosines = plain_cosines_bp(load_embedder(EmbedderSettings(options.embedder)), pairs)
+    if options.json:
+        found = {
+            "pairs": len(pairs),
+            "labelled": labelled,
+            "accepted": [asdict(rate) for rate in rates(verdicts, cosines)],
+        }
+        print(json.dumps(found, ensure_ascii=False))
+    else:
         print(table(verdicts, cosines))
-        if options.roc:
-            try:
-                options.roc.write_text(roc_svg(verdicts, cosines), encoding="utf-8")
-            except OSError as error:
-                raise UsageError(f"{options.roc} cannot be written ({error}).") from None
+    if options.roc:
+        try:
+            options.roc.write_text(roc_svg(verdicts, cosines), encoding="utf-8")
+        except OSError as error:
+            raise UsageError(
+                f"{options.roc} cannot be written ({error}); name another file."
+            ) from None
+        if not options.json:
             print(f"curves: {options.roc}")
     return 0
 
 
+def _require_writable(path: Path) -> None:
+    there = path if path.exists() else path.parent
+    if path.is_dir() or not path.parent.is_dir() or not os.access(there, os.W_OK):
+        raise UsageError(f"{path} cannot be written; name a file in a folder that is there.")
+
+
 def bench_attack(options: argparse.Namespace) -> int:
     """Run liars who know the rules through whole decisions."""
-    from inference.attack import run_bench
+    from inference.attack import cases, run_bench
     from inference.evaluation import read_pairs
 
     def tell(done: int, all_: int) -> None:
@@ -70,6 +104,11 @@ def bench_attack(options: argparse.Namespace) -> int:
 
     with _for_people():
         pairs = read_pairs(options.pairs)
+        if not cases(pairs):
+            raise UsageError(
+                f"{options.pairs} has no pair with a question whose answers are labelled the same, "
+                "so there is no honest answer to attack; write same: true into some."
+            )
         rewrite = _writer(options.model) if options.model else None
         decided = None if options.quick else _by_network
         found = run_bench(_judge(options), pairs, rewrite, decided, tell)
@@ -143,7 +182,9 @@ def _judge(options: argparse.Namespace) -> Any:
     from inference.judging import load_judge
     from inference.nli import EntailmentSettings
 
-    entailment = EntailmentSettings(model=options.entailment) if options.entailment else None
+    entailment = None
+    if options.entailment is not None:
+        entailment = EntailmentSettings(model=options.entailment)
     return load_judge(
         EmbedderSettings(options.embedder),
         lambda line: print(line, file=sys.stderr),

@@ -197,11 +197,33 @@ class ModelWork:
         """Never fails: what can't be measured is not similar, on every node alike."""
         try:
             return self._judge.compare(question, answers)
-        except Exception as error:
+        except InferenceError as error:  # of the model: no pair can be measured
             log.warning("the answers cannot be compared: %s", error, exc_info=True)
-            return Comparison(
-                tuple(FULL_BP if a == b else 0 for a, b in combinations(answers, 2)), ()
-            )
+            return _unmeasured(answers)
+        except Exception as error:
+            log.warning("some answers cannot be compared: %s", error, exc_info=True)
+        if len(answers) <= 2:
+            return _unmeasured(answers)
+        return self._compare_by_pairs(question, answers)
+
+    def _compare_by_pairs(self, question: str, answers: Sequence[str]) -> Comparison:
+        """One answer that nobody can measure, by a liar or by chance, leaves the others alone."""
+        similarities, contradictions = [], []
+        for i, j in combinations(range(len(answers)), 2):
+            pair = answers[i], answers[j]
+            try:
+                found = self._judge.compare(question, pair)
+            except Exception:
+                log.debug("answers %d and %d cannot be compared", i, j, exc_info=True)
+                found = _unmeasured(pair)
+            similarities.append(found.similarity_bp[0])
+            contradictions += [(i, j, reason) for _, _, reason in found.contradictions]
+        return Comparison(tuple(similarities), tuple(contradictions))
+
+
+def _unmeasured(answers: Sequence[str]) -> Comparison:
+    """Each is the same as itself, and like nothing else."""
+    return Comparison(tuple(FULL_BP if a == b else 0 for a, b in combinations(answers, 2)), ())
 
 
 def _prepare(preparation: Callable[[], None]) -> Callable[[], None]:

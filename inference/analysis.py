@@ -13,6 +13,7 @@ from zlib import crc32
 
 from inference.antonyms import english_poles, han_poles
 from inference.double_negation import affirmed
+from inference.invisible import visible
 from inference.language import HAN
 from inference.lexicon import concepts, fold_han, lemmas, nearby, opposites
 from inference.moments import Moment, split_moments
@@ -62,13 +63,15 @@ HAN_FUNCTION_WORDS = re.compile(
 class Part:
     """A sentence, or a whole text, and what was read in it.
 
-    ``plain`` is normalised and without markup. ``words`` are the content words in order, lower
-    case, without numbers; ``ordered`` also has the function words. ``han`` is the folded Chinese
-    text, runs joined by spaces, without negators and the
-    characters that only hold it together.
+    ``plain`` is normalised, folded to simplified characters and without markup; ``written`` is the
+    same with the characters as they came, so places in both are the same. ``words`` are the
+    content words in order, lower case, without numbers; ``ordered`` also has the function words.
+    ``han`` is the folded Chinese text, runs joined by spaces, without negators and the characters
+    that only hold it together.
     """
 
     text: str
+    written: str
     plain: str
     quantities: tuple[Quantity, ...]
     moments: tuple[Moment, ...]
@@ -84,19 +87,14 @@ class Part:
         return tuple(map(_part, _bounded(pieces))) if len(pieces) > 1 else (self,)
 
     @cached_property
-    def folded(self) -> str:
-        """``plain`` with simplified characters for traditional ones."""
-        return fold_han(self.plain)
-
-    @cached_property
     def affirmed(self) -> str:
-        """``folded`` without negations that cancel each other."""
-        return affirmed(self.folded)
+        """``plain`` without negations that cancel each other."""
+        return affirmed(self.plain)
 
     @cached_property
     def tokens(self) -> tuple[str, ...]:
         """Words in order without articles, numbers as ``#``, Han characters one by one."""
-        return tuple(_TOKEN.findall(_ARTICLES.sub(" ", fold_han(_mark_numbers(self)))))
+        return tuple(_TOKEN.findall(_ARTICLES.sub(" ", _mark_numbers(self))))
 
     @cached_property
     def reading(self) -> Reading:
@@ -176,7 +174,7 @@ class Part:
 
     @cached_property
     def han(self) -> str:
-        folded = " ".join(_HAN_RUN.findall(fold_han(self.bare)))
+        folded = " ".join(_HAN_RUN.findall(self.bare))
         folded = HAN_NEGATOR.sub(" ", HAN_FUNCTION_WORDS.sub(" ", folded))
         cut = "".join(" " if character in HAN_FUNCTION else character for character in folded)
         return " ".join(cut.split())
@@ -202,6 +200,26 @@ class Analysis:
     sentences: tuple[Part, ...]
 
     @cached_property
+    def place(self) -> str:
+        """What answers are put in order by: the same in both scripts."""
+        return fold_han(self.text)
+
+    def as_written(self, words: str) -> str:
+        """Words that were read in this text with its own characters for simplified ones."""
+        return _HAN_RUN.sub(lambda run: self._characters(run[0]), words)
+
+    def _characters(self, run: str) -> str:
+        plain, written = self.whole.plain, self.whole.written
+        if run in written:
+            return run
+        start = plain.find(run)
+        if start >= 0:
+            return written[start : start + len(run)]
+        # Gathered from several places: character by character.
+        places = ((character, plain.find(character)) for character in run)
+        return "".join(written[at] if at >= 0 else character for character, at in places)
+
+    @cached_property
     def sentence_tokens(self) -> frozenset[tuple[str, ...]]:
         """What each sentence consists of."""
         return frozenset(sentence.tokens for sentence in self.sentences)
@@ -225,7 +243,7 @@ def strip_markup(text: str) -> str:
 @lru_cache(maxsize=4_096)
 def analyse(text: str) -> Analysis:
     """Analyse a text; the result is kept, as answers are compared with many others."""
-    bare = strip_markup(text)
+    bare = strip_markup(visible(text))  # "n\u200bot" reads as "not"
     pieces = [piece.strip() for piece in _SENTENCE_END.split(bare) if re.search(r"\w", piece)]
     pieces = _bounded(_with_verdict(pieces))
     joined = " ".join(bare.split())
@@ -260,13 +278,20 @@ def _with_verdict(pieces: list[str]) -> list[str]:
 
 @lru_cache(maxsize=16_384)
 def _part(text: str) -> Part:
-    plain = normalise(text)
+    written = normalise(text)
+    plain = fold_han(written)
     moments, timeless = split_moments(plain)
-    numbers = tuple(quantities(timeless))
+    # The one word that must be seen as it was written: 四週 is no 四周.
+    numbers = tuple(quantities(timeless if "週" not in written else _masked(written, timeless)))
     bare = timeless if len(timeless) == len(normalise(timeless)) else normalise(timeless)
     for number in reversed(numbers):
         bare = f"{bare[: number.start]} {bare[number.end :]}"
-    return Part(text, plain, numbers, tuple(moments), timeless, bare)
+    return Part(text, written, plain, numbers, tuple(moments), timeless, bare)
+
+
+def _masked(written: str, timeless: str) -> str:
+    """The text with the spaces that are in the other one."""
+    return "".join(" " if b == " " else a for a, b in zip(written, timeless, strict=True))
 
 
 def _mark_numbers(part: Part) -> str:

@@ -15,7 +15,7 @@ _ASKS_FOR_NUMBER = re.compile(
 
 def asks_for_number(question: Part) -> bool:
     """Whether a number or a date answers the question."""
-    return _ASKS_FOR_NUMBER.search(question.folded) is not None
+    return _ASKS_FOR_NUMBER.search(question.plain) is not None
 
 
 def is_plain(question: Analysis) -> bool:

@@ -46,7 +46,7 @@ def _bounded(part: Part) -> tuple[tuple[Quantity, int], ...]:
 
 def _bound(part: Part, number: Quantity) -> int:
     """1 for a lower bound, -1 for an upper one, 0 for neither."""
-    plain = part.folded
+    plain = part.plain
     before = plain[max(0, number.start - _WINDOW) : number.start]
     after = plain[number.end : number.end + _WINDOW]
     # "not less than" ends in "less than": the longer phrase decides.

@@ -90,10 +90,13 @@ def existing_directory(location: str) -> Path:
     return path
 
 
-def download(reference: ModelReference, progress: Progress) -> Path:
+def download(
+    reference: ModelReference, progress: Progress, instead: str = f"use {DEFAULT_CPU_MODEL}"
+) -> Path:
     """Fetch a hub model, or find it in the hub's own cache; return its directory.
 
-    Only safetensors weights are fetched: the older formats are pickles, which can run code.
+    ``instead`` says what can be done without it. Only safetensors weights are fetched: the older
+    formats are pickles, which can run code.
     Raises ModelUnavailable with the next step for the operator.
     """
     from huggingface_hub import snapshot_download
@@ -128,6 +131,6 @@ def download(reference: ModelReference, progress: Progress) -> Path:
     except (LocalEntryNotFoundError, OfflineModeIsEnabled, HfHubHTTPError, OSError) as error:
         raise ModelUnavailable(
             f"The model {name} is not on this machine and the hub cannot be reached; connect to "
-            f"the internet, copy the model here and give its path, or use {DEFAULT_CPU_MODEL}."
+            f"the internet, copy the model here and give its path, or {instead}."
         ) from error
     return existing_directory(found)

@@ -31,7 +31,7 @@ def choices_differ(question: Analysis, a: Analysis, b: Analysis) -> tuple[str, s
 
 @lru_cache(maxsize=1_024)
 def _offered(question: Part) -> tuple[str, str] | None:
-    plain = question.folded
+    plain = question.plain
     if match := _HAN_CHOICE.search(plain):
         first, second = (_HAN_GLUE.sub("", side) for side in match.groups())
         # 該買還是該賣: what both have in common is not the choice.
@@ -53,7 +53,7 @@ def _taken(question: Part, offered: tuple[str, str], answer: Part) -> str:
 
     What is called the shorter one where the longer was asked for is the one not taken.
     """
-    plain = answer.folded
+    plain = answer.plain
     places = [_place(choice, answer, plain) for choice in offered]
     if places[0] < 0 and places[1] < 0:
         return ""

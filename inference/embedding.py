@@ -141,4 +141,4 @@ def _directory(name: str, progress: Progress) -> Path:
         return packaged_embedder(reference.location)
     if reference.kind == "directory":
         return existing_directory(reference.location)
-    return download(reference, progress)
+    return download(reference, progress, f"use {DEFAULT_EMBEDDER}")

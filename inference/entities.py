@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 
 from inference.language import HAN
+from inference.lexicon import fold_han
 from inference.wording import (
     FUNCTION_WORDS,
     content_terms,
@@ -202,6 +203,7 @@ def _han_mismatch(question: str, a: str, b: str) -> tuple[str, str] | None:
     """Different cores in answers to a Chinese question for a name."""
     if not (has_han(a) and has_han(b)):
         return None
+    question, a, b = map(fold_han, (question, a, b))
     # What "什麼" asks for is often a whole clause; only a short one is a name.
     if _ASKS_FOR_NAME.search(question):
         longest = _HAN_NAME_MAX
@@ -248,7 +250,7 @@ def _han_core(question: str, answer: str) -> str:
 def capitalised_names(text: str) -> frozenset[str]:
     """Capitalised words that do not merely open a sentence, lower case; acronyms included."""
     found: set[str] = set()
-    for sentence in _SENTENCE.findall(text):
+    for sentence in _SENTENCE.findall(fold_han(text)):
         tokens = _WORD.findall(sentence)
         for at, token in enumerate(tokens):
             acronym = len(token) > 1 and token.isupper()
@@ -261,7 +263,7 @@ def capitalised_names(text: str) -> frozenset[str]:
 def opening_names(text: str) -> frozenset[str]:
     """Capitalised first words of sentences, lower case; most of them are no names."""
     found = set()
-    for sentence in _SENTENCE.findall(text):
+    for sentence in _SENTENCE.findall(fold_han(text)):
         tokens = _WORD.findall(sentence)
         first = tokens[0] if tokens else ""
         if first and _capitalised(first) and _could_be_name(first) and first.lower() not in _ORDERS:

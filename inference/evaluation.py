@@ -2,7 +2,7 @@
 
 A line of a pairs file is a JSON object with ``id``, ``question``, ``a`` and ``b``, and, if known,
 ``same``; ``relation`` ("same", "contradict", "different"), ``category`` and ``language`` make the
-summary finer.
+summary finer. A relation says whether both are the same, so ``same`` may then be left out.
 """
 
 import json
@@ -23,6 +23,7 @@ TEXT_BYTES_MAX = 16 * 1024
 """Of a question or an answer, as in the protocol."""
 
 _FIELDS = ("question", "a", "b")
+_RELATIONS = ("same", "contradict", "different")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,13 +82,34 @@ def _pair(line: str, place: str, number: int) -> Pair:
     for key in _FIELDS:
         if fault := _text_fault(row[key]):
             raise InvalidRequest(f"{place}: {key} {fault}.")
-    same = row.get("same")
+    same, relation = _label(row, place)
+    for key in ("category", "language"):
+        if not isinstance(row.get(key) or "", str):
+            raise InvalidRequest(f"{place}: {key} must be a text.")
+    texts = {key: row.get(key) or "" for key in ("category", "language")}
+    identity = row.get("id", number)
+    if isinstance(identity, bool) or not isinstance(identity, str | int):
+        raise InvalidRequest(f"{place}: id must be a text or a whole number.")
+    return Pair(str(identity), row["question"], row["a"], row["b"], same, relation, **texts)
+
+
+def _label(row: dict[str, Any], place: str) -> tuple[bool | None, str]:
+    """Whether both are the same, and the relation; None and "" if nobody labelled the pair."""
+    same, relation = row.get("same"), row.get("relation")
     if same is not None and not isinstance(same, bool):
         raise InvalidRequest(f"{place}: same must be true or false.")
-    relation = row.get("relation") or {True: "same", False: "contradict", None: ""}[same]
-    texts = {key: str(row.get(key) or "") for key in ("category", "language")}
-    identity = str(row["id"]) if "id" in row else str(number)
-    return Pair(identity, row["question"], row["a"], row["b"], same, str(relation), **texts)
+    if relation in (None, ""):
+        return same, {True: "same", False: "contradict", None: ""}[same]
+    if relation not in _RELATIONS:
+        raise InvalidRequest(f"{place}: relation must be same, contradict or different.")
+    if same is None:
+        return relation == "same", relation
+    if same != (relation == "same"):
+        said = "true" if same else "false"
+        raise InvalidRequest(
+            f"{place}: same is {said} but relation is {relation}; correct one of them."
+        )
+    return same, relation
 
 
 def _text_fault(text: str) -> str | None:
@@ -153,12 +175,21 @@ def plain_cosines_bp(embedder: TextEmbedder, pairs: Sequence[Pair]) -> list[int]
     return [round(float(vectors[row[p.a]] @ vectors[row[p.b]]) * 10_000) for p in pairs]
 
 
-def table(verdicts: Sequence[Verdict], cosines_bp: Sequence[int]) -> str:
-    """Accepted shares of the judge beside those of a cosine of at least 0.85, as text."""
-    lines = [f"{'accepted as the same':<22}{'pairs':>6}{'cosine ≥ 0.85':>16}{'qnode':>9}"]
-    groups = ("", "en", "zh", "scene")
-    for relation, group in product(("same", "contradict", "different"), groups):
-        name = f"  {group}" if group else relation
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """What is accepted as the same of the pairs of a relation; ``group`` is a part of them."""
+
+    relation: str
+    group: str
+    pairs: int
+    cosine_percent: float
+    qnode_percent: float
+
+
+def rates(verdicts: Sequence[Verdict], cosines_bp: Sequence[int]) -> list[Rate]:
+    """Accepted shares of the judge beside those of a cosine of at least 0.85."""
+    found = []
+    for relation, group in product(_RELATIONS, ("", "en", "zh", "scene")):
         at = [
             n
             for n, verdict in enumerate(verdicts)
@@ -167,7 +198,17 @@ def table(verdicts: Sequence[Verdict], cosines_bp: Sequence[int]) -> str:
         if at:
             plain = 100 * sum(cosines_bp[n] >= ACCEPTED_BP for n in at) / len(at)
             ours = 100 * sum(verdicts[n].same for n in at) / len(at)
-            lines.append(f"{name:<22}{len(at):>6}{plain:>14.1f} %{ours:>7.1f} %")
+            found.append(Rate(relation, group, len(at), round(plain, 1), round(ours, 1)))
+    return found
+
+
+def table(verdicts: Sequence[Verdict], cosines_bp: Sequence[int]) -> str:
+    """The rates as text."""
+    lines = [f"{'accepted as the same':<22}{'pairs':>6}{'cosine ≥ 0.85':>16}{'qnode':>9}"]
+    for rate in rates(verdicts, cosines_bp):
+        name = f"  {rate.group}" if rate.group else rate.relation
+        shares = f"{rate.cosine_percent:>14.1f} %{rate.qnode_percent:>7.1f} %"
+        lines.append(f"{name:<22}{rate.pairs:>6}{shares}")
     return "\n".join(lines)
 
 
@@ -191,9 +232,12 @@ def curve(scores: Sequence[int], same: Sequence[bool]) -> list[tuple[float, floa
 def roc_svg(verdicts: Sequence[Verdict], cosines_bp: Sequence[int]) -> str:
     """The curves of plain cosine and of the judge, each with its threshold marked, as SVG.
 
-    A pair that a guard rejects is accepted at no threshold, so the judge's curve ends early.
+    A pair that a guard rejects is accepted at no threshold, so the judge's curve ends early. Pairs
+    that nobody labelled are neither right nor wrong, and left out.
     """
-    same = [bool(verdict.pair.same) for verdict in verdicts]
+    labelled = [n for n, verdict in enumerate(verdicts) if verdict.pair.same is not None]
+    verdicts, cosines_bp = [verdicts[n] for n in labelled], [cosines_bp[n] for n in labelled]
+    same = [verdict.pair.same is True for verdict in verdicts]
     ours = [-1 if v.reasons else v.similarity_bp for v in verdicts]
     judged = curve(ours, same)
     cut = [n for n, point in enumerate(judged) if point == (1.0, 1.0)]

@@ -73,7 +73,7 @@ NAMES = tuple(field.name for field in fields(Evidence))
 def gather(question: Analysis, a: Analysis, b: Analysis) -> Evidence:
     """The features of a pair of answers to a question."""
     # Laying texts side by side starts at the first one: always the same, however they are listed.
-    a, b = sorted((a, b), key=lambda answer: answer.text)
+    a, b = sorted((a, b), key=lambda answer: answer.place)
     x, y = a.whole, b.whole
     found_x, total_x = coverage(x, y)
     found_y, total_y = coverage(y, x)

@@ -188,7 +188,7 @@ def _folding() -> dict[int, int]:
 
 def fold_han(text: str) -> str:
     """The text with simplified characters in place of traditional ones; as long as before."""
-    return text.translate(_folding())
+    return text if text.isascii() else text.translate(_folding())
 
 
 @lru_cache(maxsize=65_536)

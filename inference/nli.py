@@ -125,7 +125,7 @@ def _directory(name: str, progress: Progress) -> Path:
         )
     if reference.kind == "directory":
         return existing_directory(reference.location)
-    return download(reference, progress)
+    return download(reference, progress, "do without a model of entailment")
 
 
 def _softmax(logits: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
 
+from inference.lexicon import fold_han
 from inference.number_forms import number_forms
 from inference.number_words import (
     HAN_DIGITS,
@@ -45,7 +46,8 @@ def _either(names: "dict[str, int] | dict[str, Unit]") -> str:
 
 
 _UNIT = (
-    rf"(?:\s*-?\s*(?:degrees?\s+|(?:business|working|trading|calendar)\s+|"
+    # "$5-$6" are not five of the unit "-$".
+    rf"(?:\s*(?:-\s*(?=\w))?(?:degrees?\s+|(?:business|working|trading|calendar)\s+|"
     rf"[個个]?工作|個|个|[多餘余])??(?P<unit>{_either(UNITS)}|basis[\s-]points?|"
     r"per cent))?"
 )
@@ -76,7 +78,8 @@ _HAN_NUMBER = re.compile(
 _HAN_IDIOM = re.compile(
     "(?<![一二三四五六七八九])十分(?![鐘钟之])|萬一|万一|千萬不|千万不|百般|一[樣样些般定直起切致旦向再律同方邊边體体]|統一|统一|唯一|"
     "第一|其一|"
-    "之一|萬物|万物|千古|四處|四处|四周|三角|九龍|百姓|八卦|二元|一帶|一带"
+    "之一|萬物|万物|千古|四處|四处|"
+    "(?<![要需约花隔每用达满近为计共成到至剩够仅])(?<![花过用费等住休]了)四周(?![内后前左以半时]|的时)|三角|九龍|九龙|百姓|八卦|二元|一帶|一带"
 )
 _HAN_COUNTED = re.compile(
     "[度個个天年月日週周次人位名元倍種种塊块層层歲岁顆颗隻只條条件張张座部本輛辆國国州季]|"
@@ -95,7 +98,8 @@ _RANGE = re.compile(r"\s*(?:-|–|—|~|～|to|and|or|至|到|或|和)\s*")
 
 def quantities(text: str) -> list[Quantity]:
     """Every number of the text, in order of appearance."""
-    plain = normalise(text)
+    written = normalise(text)
+    plain = fold_han(written)
     forms = list(number_forms(plain))
     for form in forms:  # read as a whole, not once more by their parts
         plain = plain[: form.start] + " " * (form.end - form.start) + plain[form.end :]
@@ -103,7 +107,7 @@ def quantities(text: str) -> list[Quantity]:
         *forms,
         *_from_digits(plain),
         *_from_english(plain),
-        *_from_han(plain),
+        *_from_han(plain, written),
         *_from_months(plain),
     ]
     ordered = sorted(found, key=lambda quantity: (quantity.start, quantity.end))
@@ -215,8 +219,13 @@ def _from_english(plain: str) -> Iterator[Quantity]:
         yield measured(plain, match, -value if match["sign"] else value, _unit(match))
 
 
-def _from_han(plain: str) -> Iterator[Quantity]:
-    idioms = [match.span() for match in _HAN_IDIOM.finditer(plain)]
+def _from_han(plain: str, written: str) -> Iterator[Quantity]:
+    # 四周 may be four weeks or all around, 四週 is four weeks.
+    idioms = [
+        match.span()
+        for match in _HAN_IDIOM.finditer(plain)
+        if "週" not in written[match.start() : match.end()]
+    ]
     for match in _HAN_NUMBER.finditer(plain):
         if any(match.start() < end and start < match.end() for start, end in idioms):
             continue

@@ -12,6 +12,7 @@ import unicodedata
 from collections.abc import Collection
 from dataclasses import dataclass
 
+from inference.invisible import visible
 from inference.language import Language, detect_language
 
 # Measured with the packaged model on eleven questions, two seeds, temperature 0.3: the first
@@ -30,15 +31,14 @@ _INSTRUCTED_PROMPTS: dict[Language | None, str] = {
 }
 
 # `<|im_start|>`, `<｜User｜>`, `<think>`, `<s>`, `<<SYS>>`, `<start_of_turn>`, `[INST]`, …
-_KNOWN_MARKERS = (
-    r"<[|｜][^<>|｜\n]{0,40}[|｜]>",
-    r"</?(?:think|tool_call|tool_response|s|bos|eos|pad|unk|start_of_turn|end_of_turn)>",
-    r"<</?SYS>>",
-    r"\[/?(?:INST|SYSTEM_PROMPT|AVAILABLE_TOOLS|TOOL_CALLS|TOOL_RESULTS)\]",
+MARKERS = (
+    r"<[|｜][^<>|｜\n]{0,40}[|｜]>|"
+    r"</?(?:think|tool_call|tool_response|s|bos|eos|pad|unk|start_of_turn|end_of_turn)>|"
+    r"<</?SYS>>|"
+    r"\[/?(?:INST|SYSTEM_PROMPT|AVAILABLE_TOOLS|TOOL_CALLS|TOOL_RESULTS)\]"
 )
+"""A pattern for the markers of the common chat formats, in any case."""
 _KEPT_CONTROLS = "\n\t"
-# A reader sees nothing of these, or another order of characters than the model reads.
-_INVISIBLE = re.compile("[\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ def sanitise(text: str, special_tokens: Collection[str] = ()) -> SanitisedText:
     ``special_tokens`` are the literal texts that the tokenizer in use maps to single tokens.
     Idempotent: sanitising the result finds nothing.
     """
-    printable = "".join(filter(_is_allowed, _INVISIBLE.sub("", text.replace("\r\n", "\n"))))
+    printable = visible("".join(filter(_is_allowed, text.replace("\r\n", "\n"))))
     removed = len(text.replace("\r\n", "\n")) - len(printable)
     marker = _marker_pattern(special_tokens)
     neutralised: list[str] = []
@@ -106,4 +106,4 @@ def _marker_pattern(special_tokens: Collection[str]) -> re.Pattern[str]:
     # a space would not break them; every marker of a turn is bracketed.
     bracketed = (token for token in special_tokens if re.match(r"[<\[{【]\S", token))
     literal = sorted(map(re.escape, bracketed), key=lambda token: (-len(token), token))
-    return re.compile("|".join((*literal, *_KNOWN_MARKERS)), re.IGNORECASE)
+    return re.compile("|".join((*literal, MARKERS)), re.IGNORECASE)

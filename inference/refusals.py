@@ -4,6 +4,7 @@ import re
 from functools import lru_cache
 
 from inference.analysis import Analysis
+from inference.prompting import MARKERS
 from inference.wording import Spotter
 
 _REFUSES = re.compile(
@@ -26,14 +27,18 @@ _KNOWS_NOTHING = re.compile(
     r"(?:there is|there's) no (?:information|way to know))|"
     "^\\W*(?:我)?(?:不知道|不清楚|不确定|没有相关(?:资料|信息|资讯)|无法(?:得知|确定|判断)|查无)"
 )
+# "List<String>" and "<name>" are code and placeholders; these open turns, or pretend to.
+_ROLE_TAGS = r"</?(?:system|assistant|judge|grader|evaluator|instructions?)>"
+# Underscores are taken for emphasis, and gone.
+_MARKERS = MARKERS.casefold().replace("_", "_?")
 _INJECTED = Spotter(
-    "ignore disregard forget override now prompt instruction mode jailbreak < inst 忽略 无视 "
+    "ignore disregard forget override now prompt instruction mode jailbreak < inst [ 忽略 无视 "
     "你现在 提示词",
     r"\b(?:ignore|disregard|forget|override) (?:all |any |the |your |every )*(?:previous|"
     r"prior|above|"
     r"earlier|preceding|system)? ?(?:instructions?|prompts?|rules?|messages?)|"
     r"\byou are now\b|\bsystem prompt\b|\bnew instructions?:|\bdeveloper mode\b|\bjailbreak|"
-    r"<\|?\w+\|?>|\[/?inst\]|"
+    rf"{_MARKERS}|{_ROLE_TAGS}|"
     "忽略(?:以上|之前|先前|前面|所有|上述)(?:的|所有)*(?:指令|指示|提示|规则)|"
     "无视(?:以上|之前|先前|所有)|你现在是|系统提示词",
 )
@@ -41,7 +46,7 @@ _INJECTED = Spotter(
 
 def injections(text: Analysis) -> tuple[str, ...]:
     """The phrases of a text that give a model other instructions, as found in its folded form."""
-    return _INJECTED.findall(text.whole.folded)
+    return _INJECTED.findall(text.whole.plain)
 
 
 _DISOWNS = Spotter(
@@ -72,7 +77,7 @@ def disowned(answer: Analysis, *, asked_yes_or_no: bool) -> str:
 @lru_cache(maxsize=4_096)
 def standing(answer: Analysis) -> str:
     """``answer``, or what the text does instead: ``refuses``, ``knows nothing``, ``injected``."""
-    plain = answer.whole.folded
+    plain = answer.whole.plain
     if injections(answer):
         return "injected"
     if _REFUSES.search(plain[:160]):

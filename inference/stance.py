@@ -40,7 +40,7 @@ _HAN_BEHIND = 4
 @lru_cache(maxsize=1_024)
 def asks_yes_or_no(question: Analysis) -> bool:
     """Whether the question can be answered by yes or no."""
-    return _YES_OR_NO.search(question.whole.folded) is not None
+    return _YES_OR_NO.search(question.whole.plain) is not None
 
 
 @lru_cache(maxsize=4_096)
@@ -59,7 +59,7 @@ def side_taken(question: Analysis, answer: Analysis) -> int:
     if side := _side_by_modal(asked, first):
         return side
     judged = 0
-    if _ASKS_FOR_ADVICE.search(asked.folded):
+    if _ASKS_FOR_ADVICE.search(asked.plain):
         judged = _judgement(first) * (_judgement(asked) or 1)
     if side := _side_by_axis(question, answer, judged=judged):
         return side
@@ -81,11 +81,11 @@ def _side_by_modal(asked: Part, first: Part) -> int:
 
     "會被扣分" affirms "會被懲罰嗎？": a statement of its own would open with its subject.
     """
-    if not asked.han or not _HAN_ASKS.search(asked.folded):
+    if not asked.han or not _HAN_ASKS.search(asked.plain):
         return 0
-    opening = _HAN_MODAL.match(first.folded)
+    opening = _HAN_MODAL.match(first.plain)
     if not opening:
-        return -1 if _HAN_FORBIDS.search(first.folded) else 0
+        return -1 if _HAN_FORBIDS.search(first.plain) else 0
     return -1 if opening["no"] else 1
 
 
@@ -117,7 +117,7 @@ def _denies_what_was_asked(asked: Part, answer: Part) -> bool:
             for word, behind in pairwise(words)
             if not is_negator(behind)
         )
-    plain = HAN_NOT_NEGATING.sub("，", answer.folded)
+    plain = HAN_NOT_NEGATING.sub("，", answer.plain)
     for match in HAN_NEGATOR.finditer(plain):
         behind = plain[match.end() : match.end() + _HAN_BEHIND]
         if any(behind[at : at + 2] in asked.han_pairs for at in range(len(behind) - 1)):

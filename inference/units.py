@@ -2,7 +2,9 @@
 
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import TypeVar
 
+from inference.lexicon import fold_han
 from inference.wording import listed
 
 
@@ -19,6 +21,14 @@ class Unit:
     dimension: str
     factor: Fraction = Fraction(1)
     offset: Fraction = Fraction(0)
+
+
+Named = TypeVar("Named")
+
+
+def _in_both_scripts(table: dict[str, Named]) -> dict[str, Named]:
+    """With the simplified forms of all names, which is how answers are read."""
+    return {form: value for name, value in table.items() for form in (name, fold_han(name))}
 
 
 PLAIN = Unit("", "")
@@ -134,12 +144,12 @@ _TABLE: tuple[tuple[Unit, str], ...] = (
     (Unit("BTC", "money"), "btc bitcoin bitcoins 比特幣 比特币"),
 )  # fmt: skip
 
-UNITS: dict[str, Unit] = {
-    word.replace("_", " "): unit for unit, names in _TABLE for word in listed(names)
-}
+UNITS: dict[str, Unit] = _in_both_scripts(
+    {word.replace("_", " "): unit for unit, names in _TABLE for word in listed(names)}
+)
 
 # What may stand before its number: "USD 5", "新台幣 5 元", "華氏 98 度".
-PREFIXES: dict[str, Unit] = {
+PREFIXES: dict[str, Unit] = _in_both_scripts({
     **{
         name: UNITS[name]
         for name in listed(
@@ -149,9 +159,9 @@ PREFIXES: dict[str, Unit] = {
     },
     **dict.fromkeys(("攝氏", "摄氏"), CELSIUS),
     **dict.fromkeys(("華氏", "华氏"), FAHRENHEIT),
-}
+})  # fmt: skip
 
-PERIODS: dict[str, Fraction] = {
+PERIODS: dict[str, Fraction] = _in_both_scripts({
     name: seconds
     for names, seconds in (
         ("second sec s 秒", Fraction(1)),
@@ -163,7 +173,7 @@ PERIODS: dict[str, Fraction] = {
         ("year yr 年", Fraction(365_2425 * 86_400, 10_000)),
     )
     for name in listed(names)
-}
+})  # fmt: skip
 """Seconds of what a rate is counted over: "per day", "每月"."""
 
 _MONTHS = listed(

@@ -21,9 +21,9 @@ from enum import StrEnum
 
 from inference.analysis import Analysis, analyse, strip_markup
 from inference.engine import QUESTION_BYTES_MAX, Finish
+from inference.formats import form_asked, names_language
 from inference.guards import first_objection
 from inference.language import Language, detect_language
-from inference.lexicon import fold_han
 from inference.numerals import quantities
 from inference.overlap import PERMILLE, coverage
 from inference.prompting import sanitise
@@ -82,13 +82,6 @@ _JUDGED_CHARACTERS = 20
 _MARKS_A_LETTER = 8
 """A shorter answer may have so many marks for each letter, a longer one no more than letters."""
 
-_WANTS_JSON = re.compile(
-    r"\b(?:in|as|valid|a|return|output) (?:a )?json\b|json (?:object|format)|JSON\s*格式"
-)
-_WANTS_LIST = re.compile(
-    r"\b(?:as a|a bulleted|a numbered|bullet|give a|make a) list\b|列出|列點|條列|清单|清單"
-)
-_WANTS_WORD = re.compile(r"\b(?:one|a single) word\b|一個詞|一个词|單詞|单词")
 _WANTS_NUMBER = re.compile(
     r"\bhow (?:many|much|long|far|old|tall|high|heavy|fast|often)\b|\bwhat (?:percentage|"
     r"year|number)\b|"
@@ -100,7 +93,12 @@ _WANTS_STANCE = re.compile(
 _LIST_ITEM = re.compile(r"(?m)^[^\S\n]*(?:[-*•]|\d+[.)、]|[一二三四五六七八九十]+、)\s*\S")
 _ENDS_WHOLE = re.compile(r"""[.!?。！？…)\]}"'」』”’`*:：;；%％]\s*$""")
 _FENCE = re.compile(r"^\s*```(?:json)?\s*|\s*```\s*$")
-_LOOP_WORDS = (1, 2, 3, 4, 6, 8)
+_HAN_NAME_PAIRS_MAX = 8
+# The line between the head and the body of a table.
+_TABLE_RULE = re.compile(r"(?m)^[^\S\n]*\|?(?:[^\S\n]*:?-{3,}:?[^\S\n]*\|)+[-: \t]*$")
+_LETTERS = re.compile(r"[^\W\d_]{2}")
+_LOOP_WORDS_MAX = 40
+"""A sentence; longer loops are whole lines."""
 _LOOP_TIMES = 4
 
 
@@ -237,10 +235,15 @@ def _of_text(question: str, answer: str, finish: Finish, language: Language | No
     plain_answer = analyse(answer).whole
     if _bare(answer) == _bare(question):
         found.append(Flaw.ECHO)
-    wanted = language or detect_language(question)
+    wanted = language or (None if names_language(question) else detect_language(question))
     said = detect_language(answer)
     # A name or a formula has no language; a sentence has.
-    if wanted and wanted != said and (len(plain_answer.words) > 3 or said is None):
+    sentence = (
+        len(plain_answer.words) > 3
+        or len(plain_answer.han_pairs) > _HAN_NAME_PAIRS_MAX
+        or (said is None and _LETTERS.search(answer))
+    )
+    if wanted and wanted != said and sentence:
         found.append(Flaw.WRONG_SCRIPT)
     return found
 
@@ -248,6 +251,7 @@ def _of_text(question: str, answer: str, finish: Finish, language: Language | No
 def _is_unreadable(answer: str) -> bool:
     if "\ufffd" in answer:
         return True
+    answer = _TABLE_RULE.sub("", answer)
     letters = sum(character.isalnum() for character in answer)
     spaces = sum(character.isspace() for character in answer)
     marks = len(answer) - letters - spaces
@@ -269,13 +273,12 @@ def _bare(text: str) -> str:
 
 
 def _of_format(question: str, answer: str) -> list[Flaw]:
-    asked = fold_han(question).casefold()
-    if _WANTS_JSON.search(question) or _WANTS_JSON.search(asked):
-        if not _is_json(answer):
-            return [Flaw.NOT_JSON]
-    elif _WANTS_LIST.search(question) and len(_LIST_ITEM.findall(answer)) < 2:
+    form = form_asked(question)
+    if form == "JSON" and not _is_json(answer):
+        return [Flaw.NOT_JSON]
+    if form == "list" and len(_LIST_ITEM.findall(answer)) < 2:
         return [Flaw.NOT_A_LIST]
-    elif _WANTS_WORD.search(question) and len(re.findall(r"[^\W_]+", answer)) > 1:
+    if form == "word" and len(re.findall(r"[^\W_]+", answer)) > 1:
         return [Flaw.NOT_ONE_WORD]
     return []
 
@@ -297,9 +300,9 @@ def _of_content(asked: Analysis, given: Analysis) -> list[Flaw]:
 
 
 def is_repetitive(text: str) -> bool:
-    """Whether a few words, or a line, come again and again."""
+    """Whether the same words, up to a sentence of them, or a line come again and again."""
     words = re.findall(r"[㐀-鿿]|[^\W_㐀-鿿]+", text.casefold())
-    for length in _LOOP_WORDS:
+    for length in range(1, _LOOP_WORDS_MAX + 1):
         times = 1
         for at in range(length, len(words) - length + 1, length):
             same = words[at : at + length] == words[at - length : at]

@@ -13,6 +13,7 @@ from fractions import Fraction
 from itertools import pairwise
 
 from inference.language import HAN
+from inference.number_words import HAN_NUMERALS
 from inference.numerals import quantities
 from inference.quantity import Quantity
 from inference.units import PLAIN, Unit
@@ -89,8 +90,16 @@ def _whole(form: str) -> str:
 UNWRITABLE = f"no decimal of {decimals.DIGITS_MAX} digits"
 _SCIENTIFIC = re.compile(r"(?<![\w.,])\d+(?:\.\d+)?[eE][+-]?(?P<exponent>\d+)(?!\w)")
 _MINUS = re.compile(r"(?:(?<![\w)])[-−]|\b(?:minus|negative)\s*|[負负]|零下)$")
-# "9 - 4" with spaces is a difference.
-_RANGE = re.compile(r"[-–—~]|\s*(?:to|or|至|到|或)\s*")
+_RANGE = re.compile(r"[-—]|\s*[–~]\s*|\s*(?:to|or|至|到|或)\s*")
+_DIFFERENCE = re.compile(r"\s*(?:[-+*/=×÷]|equals?\b|is\b|等[於于]|是)")
+# 兩三天 are two or three days, and 二十三四 not many more.
+_HAN_NEIGHBOURS = re.compile(
+    "[一二三四五六七八九兩两]{2}|.*[十百千萬万億亿].*[一二三四五六七八九兩两]{2}.*"
+)
+_HAN_RUN = re.compile(f"[{HAN_NUMERALS}]+")
+# Parts of times, dates, versions, fractions, lists and powers: "10:30", "1/2", "5 × 10^3".
+_TORN_BEFORE = re.compile(r"\d[.,:/⁄]$")
+_TORN_AFTER = re.compile(r"[.,:/⁄]\d|\s*[×x*]\s*10(?:\^|\*\*|\d)")
 _TOGETHER = re.compile(r"\s*(?:and|,|又)?\s*")
 
 
@@ -112,12 +121,32 @@ def read_number(unit: str, text: str, question: str) -> str:
     if not given:
         raise NoValue(f"no number in {unit}" if found else "no number")
     for first, second in pairwise(found):
-        if second in given and _RANGE.fullmatch(plain, first.end, second.start):
+        # The unit may stand at either end: "5 to 6 USD", "$5-6".
+        either = second in given or (first in given and second.unit == PLAIN)
+        if either and _is_range(plain, first, second):
             raise NoValue("a range of numbers")
+    if any(_are_neighbours(q.surface) for q in given):
+        raise NoValue("a range of numbers")
     amounts = _merged([_Amount.of(q, plain, wanted, scale) for q in given], plain)
     if len({amount.value for amount in amounts}) > 1:
         amounts = [_chosen(amounts, plain, question)]
-    return exact(amounts[0].value)
+    (amount, *_) = amounts
+    if _TORN_BEFORE.search(plain, 0, amount.start) or _TORN_AFTER.match(plain, amount.end):
+        raise NoValue("no plain number")
+    return exact(amount.value)
+
+
+def _is_range(plain: str, first: Quantity, second: Quantity) -> bool:
+    """Whether what stands between two numbers makes a range of them; "9 - 4 = 5" is none."""
+    between = plain[first.end : second.start]
+    if between.strip() == "-" != between:
+        return not _DIFFERENCE.match(plain, second.end)
+    return _RANGE.fullmatch(between) is not None
+
+
+def _are_neighbours(surface: str) -> bool:
+    run = _HAN_RUN.search(surface)
+    return run is not None and _HAN_NEIGHBOURS.fullmatch(run[0]) is not None
 
 
 def _written_out(match: re.Match[str]) -> str:

@@ -11,6 +11,7 @@ import unicodedata
 from hashlib import sha256
 
 from inference.language import HAN
+from inference.lexicon import fold_han
 
 _TOKEN = re.compile(rf"[{HAN}]+|[^\W_]+(?:[.,][0-9]+)*(?:['’][^\W\d_]+)?")
 _IS_HAN = re.compile(f"[{HAN}]")
@@ -46,13 +47,26 @@ _OVERLONG = re.compile(
     rf"(?<![\d,.])([\d,.]{{60}})([\d,.]*\d)|(?<!{_HAN_DIGIT})({_HAN_DIGIT}{{60}})({_HAN_DIGIT}+)"
 )
 
+_DECIMALS = {
+    "½": ".5", "¼": ".25", "¾": ".75", "⅕": ".2", "⅖": ".4", "⅗": ".6", "⅘": ".8",
+    "⅛": ".125", "⅜": ".375", "⅝": ".625", "⅞": ".875", "⅒": ".1",
+}  # fmt: skip
+_VULGAR = re.compile(r"(?:(?P<whole>\d+)[ \u00a0\u202f]?)?(?P<part>[¼-¾⅐-⅞↉])")
+
 _SUFFIXES = ("ingly", "edly", "ing", "ies", "ied", "ed", "es", "ly", "s")
 
 
 def normalise(text: str) -> str:
     """Compatibility form (full-width becomes ASCII), lower case, straight apostrophes."""
+    text = _VULGAR.sub(_decimal, text) if not text.isascii() else text
     folded = unicodedata.normalize("NFKC", text).casefold()
     return _OVERLONG.sub(_shortened, folded).replace("’", "'").replace("‘", "'")
+
+
+def _decimal(match: re.Match[str]) -> str:
+    """3½ as 3.5; the compatibility form would be 31⁄2."""
+    whole, part = match["whole"] or "", _DECIMALS.get(match["part"])
+    return f"{whole or 0}{part}" if part else f"{whole} {match['part']}"
 
 
 def _shortened(match: re.Match[str]) -> str:
@@ -80,9 +94,9 @@ def stem(word: str) -> str:
 
 
 def content_terms(text: str) -> list[str]:
-    """Stems of content words, and pairs of Han characters, in order and with repetitions."""
+    """Stems of content words, and pairs of folded Han characters, in order, with repetitions."""
     terms: list[str] = []
-    for word in words(text):
+    for word in words(fold_han(text)):
         if _IS_HAN.match(word):
             for run in _HAN_BREAK.sub(" ", word).split():
                 terms.extend(run[i : i + 2] for i in range(max(1, len(run) - 1)))

@@ -5,10 +5,11 @@ float, no model and no clock, so every node finds the same reasons. It errs on t
 silence: a missed contradiction is left to the similarity and to the vote, a false one splits
 honest nodes.
 
-A reason is a code, a colon and a detail with both sides in the order of the answers. Guards always
-see the two answers in the order of their texts, so a reason cannot depend on how the answers are
-listed. To add a guard, write the function and put it in ``GUARDS``; the first reason found is the
-one reported.
+A reason is a code, a colon and a detail with both sides in the order of the answers, in the
+characters of each. What guards read is folded to simplified ones, so both scripts of a text are
+judged alike. They always see the two answers in the order of their texts, so a reason cannot depend
+on how the answers are listed. To add a guard, write the function and put it in ``GUARDS``; the
+first reason found is the one reported.
 """
 
 from collections.abc import Callable
@@ -53,9 +54,11 @@ def objection(question: Analysis, a: Analysis, b: Analysis) -> str | None:
     """As ``first_objection``, for texts that are analysed already."""
     if a.whole.plain == b.whole.plain:
         return None
-    turned = b.text < a.text
+    turned = b.place < a.place
     first, second = (b, a) if turned else (a, b)
     for guard in GUARDS:
         if found := guard(question, first, second):
-            return str(found.turned() if turned else found)
+            ours, theirs = first.as_written(found.ours), second.as_written(found.theirs)
+            told = Objection(found.code, ours, theirs)
+            return str(told.turned() if turned else told)
     return None

@@ -89,7 +89,7 @@ def _opens_with(part: Part, quantity: Quantity) -> bool:
 
 @lru_cache(maxsize=8_192)
 def _calculates(part: Part) -> bool:
-    return _CALCULATES.search(part.folded) is not None
+    return _CALCULATES.search(part.plain) is not None
 
 
 def _of_one_thing(

@@ -79,7 +79,7 @@ def _alike_but_for_words(x: Part, y: Part) -> bool:
 
 def _told_from_other_sides(x: Part, y: Part) -> bool:
     """ "The euro fell against the dollar" and "the dollar rose against the euro"."""
-    if not all(_AGAINST.search(part.folded) for part in (x, y)):
+    if not all(_AGAINST.search(part.plain) for part in (x, y)):
         return False
     return _openings_swapped(x, y)
 

@@ -626,6 +626,49 @@ def test_a_wrong_pairs_file_is_one_sentence(
     assert "cannot be read" in sentence(capsys, *command, tmp_path / "none")
 
 
+def _pairs(folder: Path, *rows: dict[str, object]) -> Path:
+    """A pairs file of these rows, each with a question and two answers."""
+    file = folder / "pairs.jsonl"
+    plain = {"question": "Capital?", "a": "Paris.", "b": "It is Paris."}
+    file.write_text("\n".join(json.dumps(plain | row) for row in rows))
+    return file
+
+
+def test_without_labels_there_is_nothing_to_measure(capsys: Capture, tmp_path: Path) -> None:
+    """Said before a model is loaded, not by a table of zeros."""
+    assert "None of the pairs is labelled" in sentence(capsys, "evaluate", _pairs(tmp_path, {}))
+    opposed = _pairs(tmp_path, {"same": False}, {"same": True, "question": ""})
+    assert "no honest answer to attack" in sentence(capsys, "bench", "attack", opposed)
+
+
+def test_curves_that_cannot_be_written_are_refused_at_once(capsys: Capture, tmp_path: Path) -> None:
+    """Before minutes of work."""
+    pairs = _pairs(tmp_path, {"same": True})
+    for path in (tmp_path, tmp_path / "none" / "roc.svg", pairs / "roc.svg"):
+        words = sentence(capsys, "evaluate", pairs, "--roc", path, "--embedder", "none")
+        assert f"{path} cannot be written" in words
+
+
+def test_an_empty_model_name_is_none(capsys: Capture, tmp_path: Path) -> None:
+    """An empty variable of a shell must not switch a model off unseen."""
+    pairs = _pairs(tmp_path, {"same": True})
+    for option in ("--entailment", "--embedder"):
+        assert "not a model name" in sentence(capsys, "judge", pairs, option, "")
+
+
+@pytest.mark.model
+def test_rates_are_printed_as_json(capsys: Capture, tmp_path: Path) -> None:
+    """With the curves written beside; unlabelled pairs count for neither."""
+    pairs, roc = _pairs(tmp_path, {"same": True}, {}), tmp_path / "roc.svg"
+    code, output, _ = run(capsys, "evaluate", pairs, "--json", "--roc", roc)
+    assert code == 0
+    found = json.loads(output)
+    assert (found["pairs"], found["labelled"]) == (2, 1)
+    assert [(rate["relation"], rate["pairs"]) for rate in found["accepted"]] == [("same", 1)]
+    assert found["accepted"][0]["qnode_percent"] == 100.0
+    assert "qnode: 100% right, 0% wrong" in roc.read_text(encoding="utf-8")
+
+
 @pytest.mark.model
 def test_pairs_are_judged(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     """One JSON line for each pair, and the rates."""

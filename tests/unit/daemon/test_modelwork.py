@@ -9,6 +9,7 @@ import trio
 
 from daemon.modelwork import ModelWork, fit, to_answer
 from inference.engine import GenerationRequest
+from inference.equivalence import Comparison
 from inference.errors import GenerationFailed, InferenceError, ModelUnavailable
 from pbft import digest, effects
 from pbft.events import AnswerReady, AnswersCompared, Event
@@ -265,6 +266,45 @@ def test_a_reason_of_the_judge_fits_the_protocol() -> None:
     (event,) = working(script, StubEngine(), judge)
     assert isinstance(event, AnswersCompared)
     assert event.contradictions[0].reason == "臺" * 85
+
+
+class _PickyJudge(StubJudge):
+    """Cannot read one of the texts, or has no model at all."""
+
+    def __init__(self, unreadable: str, error: Exception) -> None:
+        super().__init__()
+        self._unreadable, self._error = unreadable, error
+
+    def compare(self, question: str, answers: Sequence[str]) -> Comparison:
+        found = super().compare(question, answers)
+        if self._unreadable in answers:
+            raise self._error
+        return found if "not" not in answers else replace(found, contradictions=((0, 1, "x: y"),))
+
+
+def _compared(judge: StubJudge, *texts: str) -> AnswersCompared:
+    async def script(models: ModelWork, events: Delivered) -> None:
+        models.compare(effects.CompareAnswers(RequestId(bytes(32)), 0, D1, "q?", texts))
+        await events.wait_for(1)
+
+    (event,) = working(script, StubEngine(), judge)
+    assert isinstance(event, AnswersCompared)
+    return event
+
+
+def test_an_answer_that_cannot_be_compared_leaves_the_others_alone() -> None:
+    """Or a liar with a text that breaks the judge would keep honest answers from agreeing."""
+    found = _compared(_PickyJudge("odd", RuntimeError("no")), "a", "odd", "b", "not", "odd")
+    # a/odd a/b a/not a/odd, odd/b odd/not odd/odd, b/not b/odd, not/odd
+    assert found.similarities_bp == (0, 9_900, 9_900, 0, 0, 0, 10_000, 9_900, 0, 0)
+    assert found.contradictions == (Contradiction(0, 3, "x: y"), Contradiction(2, 3, "x: y"))
+
+
+def test_without_a_model_nothing_is_tried_again() -> None:
+    """Each pair would wait for the same model in vain."""
+    judge = _PickyJudge("a", ModelUnavailable("none"))
+    assert _compared(judge, "a", "b", "c", "b").similarities_bp == (0, 0, 0, 0, 10_000, 0)
+    assert len(judge.asked) == 1
 
 
 def ask(text: str = "Hello?") -> GenerationRequest:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from inference.embedding import Embedder, EmbedderSettings, Vectors
-from inference.equivalence import Judge
+from inference.equivalence import Comparison, Judge
 from inference.judging import load_judge
 
 FRANCE = "What is the capital of France?"
@@ -58,6 +58,12 @@ def test_equal_texts_are_equal_and_contradictions_are_sorted() -> None:
         (1, 3, "entity: lyon / rome"),
         (2, 3, "entity: paris / rome"),
     )
+
+
+def test_one_text_in_both_scripts_is_equal() -> None:
+    """There are no other words in it, so nothing is left to a model."""
+    found = Judge(_FixedEmbedder()).compare("怎麼了？", ["颱風過後下雨。", "台风过后下雨。"])
+    assert found == Comparison((10_000,), ())
 
 
 def test_pairs_with_chinese_are_measured_by_the_second_embedder() -> None:

@@ -67,6 +67,19 @@ def test_a_pairs_file_is_read(tmp_path: Path) -> None:
         ('{"question": "q", "a": "1"}', "line 1"),
         ('{"question": "q", "a": "1", "b": 2}', "line 1"),
         ('{"question": "q", "a": "1", "b": "2", "same": 1}', "same"),
+        ('{"question": "q", "a": "1", "b": "2", "relation": "opposed"}', "relation must be same"),
+        ('{"question": "q", "a": "1", "b": "2", "relation": ["same"]}', "relation must be same"),
+        ('{"question": "q", "a": "1", "b": "2", "category": 5}', "category must be a text"),
+        ('{"question": "q", "a": "1", "b": "2", "language": ["en"]}', "language must be a text"),
+        ('{"question": "q", "a": "1", "b": "2", "id": {}}', "id must be"),
+        (
+            '{"question": "q", "a": "1", "b": "2", "same": true, "relation": "contradict"}',
+            "same is true but relation is contradict",
+        ),
+        (
+            '{"question": "q", "a": "1", "b": "2", "same": false, "relation": "same"}',
+            "same is false but relation is same",
+        ),
         ("[" * 100_000, "line 1"),
         (r'{"question": "q", "a": "\ud800", "b": "2"}', "a is not valid Unicode"),
         (f'{{"question": "q", "a": "1", "b": "{"x" * 16_385}"}}', "b has 16385 bytes"),
@@ -80,6 +93,20 @@ def test_a_wrong_pairs_file_is_one_sentence(tmp_path: Path, content: str, place:
         read_pairs(file)
     with pytest.raises(InvalidRequest, match="cannot be read"):
         read_pairs(tmp_path / "none")
+
+
+def test_a_relation_is_a_label(tmp_path: Path) -> None:
+    """It says whether both are the same; without either the pair has no label."""
+    file = tmp_path / "pairs.jsonl"
+    rows: list[dict[str, object]] = [
+        {"relation": "same"},
+        {"relation": "different"},
+        {"relation": "", "category": None},
+        {"same": None, "relation": None},
+    ]
+    plain = {"question": "q", "a": "1", "b": "2"}
+    file.write_text("\n".join(json.dumps(plain | row) for row in rows))
+    assert [one.same for one in read_pairs(file)] == [True, False, None, None]
 
 
 def test_a_verdict_needs_similarity_and_no_reason() -> None:
@@ -133,6 +160,13 @@ def test_the_curves_are_a_picture() -> None:
     assert len(root.findall(".//{*}polyline")) == 2
     assert "cosine: 100% right, 100% wrong" in "".join(root.itertext())
     assert "qnode: 100% right, 0% wrong" in "".join(root.itertext())
+
+
+def test_pairs_without_a_label_are_not_in_the_curves() -> None:
+    """Nobody knows whether to accept them is right or wrong."""
+    known = [Verdict(pair("a", "b", same=True), 9_000, ())]
+    unknown = [Verdict(pair("c", "d", same=None), 9_500, ())] * 3
+    assert roc_svg([*unknown, *known], [9_900] * 4) == roc_svg(known, [9_900])
 
 
 def test_every_edit_of_the_bench_is_seen_beside_its_original() -> None:

@@ -38,6 +38,15 @@ def test_the_longest_answers_are_judged(unit: str) -> None:
     abnormality("What is it?", text)
 
 
+@pytest.mark.parametrize("hidden", ["\u200b", "\u00ad", "\u2060", "\U000e0064"])
+def test_a_word_with_something_invisible_in_it_is_that_word(hidden: str) -> None:
+    """A person who reads the certificate sees "not"; so do the guards."""
+    plain = "The bridge is safe to cross."
+    denied = plain.replace("is", f"is n{hidden}ot")
+    assert first_objection("", plain, denied) is not None
+    assert first_objection("", plain, plain.replace("safe", f"sa{hidden}fe")) is None
+
+
 def test_the_rest_of_many_sentences_is_one() -> None:
     found = analyse("The price rises. " * 500)
     assert len(found.sentences) == PIECES_MAX

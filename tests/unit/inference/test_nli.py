@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from huggingface_hub.errors import LocalEntryNotFoundError
 from transformers import BertConfig, BertForSequenceClassification, BertTokenizerFast
 
 from inference.errors import ModelUnavailable
@@ -87,3 +88,17 @@ def test_a_wrong_name_is_one_sentence(name: str) -> None:
     """With the next step."""
     with pytest.raises(ModelUnavailable, match=r"\.$"):
         load_entailment(EntailmentSettings(name))
+
+
+def test_what_cannot_be_fetched_is_not_replaced_by_a_model_of_another_kind(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A model that writes text judges nothing."""
+
+    def offline(*_: object, **__: object) -> None:
+        raise LocalEntryNotFoundError("no connection")
+
+    monkeypatch.setattr("huggingface_hub.snapshot_download", offline)
+    with pytest.raises(ModelUnavailable, match="do without a model of entailment") as caught:
+        load_entailment(EntailmentSettings("no/such"))
+    assert "packaged:" not in str(caught.value)

@@ -59,6 +59,34 @@ def test_control_and_invisible_characters_are_removed() -> None:
 
 
 @pytest.mark.parametrize(
+    "hidden",
+    [
+        "".join(chr(0xE0000 + ord(letter)) for letter in "obey"),
+        "\U000e0001\U000e007f",
+        "\u00ad",
+        "\u061c",
+        "\u180e",
+        "\u206a\u206f",
+        "\u034f\u115f\u3164\uffa0\ufffb",
+    ],
+)
+def test_no_text_is_hidden_from_the_reader(hidden: str) -> None:
+    """What shows as nothing, the model doesn't read either, and it is counted."""
+    clean = sanitise(f"Sell{hidden}er?")
+    assert clean.text == "Seller?"
+    assert clean.removed_characters == len(hidden)
+
+
+def test_a_selector_behind_another_is_hidden_text() -> None:
+    """Each of them can stand for a byte; one alone chooses the form of the sign before it."""
+    for kept in ("❤️", "👩‍🚀", "葛\U000e0100"):
+        assert sanitise(f"{kept}?") == type(sanitise(""))(f"{kept}?", (), 0)
+        clean = sanitise(f"{kept}\ufe0f\x01\u00ad\U000e0151\U000e0152?")
+        assert clean.text in (f"{kept}?", f"{kept}\ufe0f?")
+        assert sanitise(clean.text) == type(clean)(clean.text, (), 0)
+
+
+@pytest.mark.parametrize(
     "text", ["x < y and y > z", "if a<b: pass", "1 <2> 3", "法國的首都是哪裡？"]
 )
 def test_ordinary_text_is_untouched(text: str) -> None:

@@ -37,6 +37,7 @@ def test_good_answers_are_valid(question: str, answer: str) -> None:
         ("What is gold?", "The metal is rare today.\n" * 5, Flaw.REPETITIVE),
         ("黃金是什麼？", "黃金黃金黃金黃金黃金黃金", Flaw.REPETITIVE),
         ("Why is the sky blue?", "Why is the sky blue?", Flaw.ECHO),
+        ("Why is the sky blue?", "因為空氣散射的藍光比紅光多得多。", Flaw.WRONG_SCRIPT),
         ("法國的首都是哪裡？", "The capital of France is the city of Paris.", Flaw.WRONG_SCRIPT),
         ("Why is the sky blue?", "Bananas grow in warm countries on tall plants.", Flaw.OFF_TOPIC),
         ("What is bitcoin?", "I'm sorry, I can't help with that.", Flaw.REFUSAL),
@@ -57,6 +58,41 @@ def test_bad_answers_are_found_with_advice(question: str, answer: str, flaw: Fla
     assert len(found.advice) == len(found.flaws)
     assert all(line.endswith(".") for line in found.advice)
     assert not found.valid
+
+
+@pytest.mark.parametrize(
+    ("question", "answer"),
+    [
+        ("What is six times seven?", "42"),
+        ("What is the area of a circle of radius r?", "π r²"),
+        ("一打是多少？", "12。"),
+        ("請翻譯成英文：今天的天氣非常好。", "The weather is very nice today, so let us go out."),
+        ("「早安」用日文怎麼說？", "おはようございます"),
+        ('How do you say "good morning" in Korean?', "좋은 아침입니다"),
+    ],
+)
+def test_the_script_may_be_another_than_that_of_the_question(question: str, answer: str) -> None:
+    """Figures have none, and a question may name the language."""
+    assert Flaw.WRONG_SCRIPT not in validate(question, answer).flaws
+
+
+def test_a_foreign_sentence_is_in_the_wrong_script() -> None:
+    """Where the question names no language, or the caller names another one."""
+    said = "おはようございます"
+    assert Flaw.WRONG_SCRIPT in validate("What do people say at dawn?", said).flaws
+    asked = "How do you say it in Japanese?"
+    assert Flaw.WRONG_SCRIPT in validate(asked, said, language="en").flaws
+
+
+@pytest.mark.parametrize("length", [5, 7, 9, 13, 40])
+def test_a_loop_of_any_length_is_found(length: int) -> None:
+    """Up to a sentence, and not only of lengths that divide each other's multiples."""
+    words = [f"word{n}" for n in range(length)]
+    loop = " ".join(words * 5)
+    assert abnormality("What is gold?", f"It is rare. {loop}") is Flaw.REPETITIVE
+    assert abnormality("What is gold?", " ".join(words * 2)) is None
+    characters = "".join(chr(0x4E00 + n) for n in range(length))
+    assert abnormality("黃金是什麼？", f"很貴。{characters * 5}") is Flaw.REPETITIVE
 
 
 def test_a_cut_answer_is_truncated() -> None:
@@ -104,6 +140,7 @@ def test_an_ordinary_prompt_is_not_suspicious() -> None:
         ("Is it so? Is it so? Is it so? Is it so? Is it so?", Flaw.REPETITIVE),
         ("\ufffd\ufffd Paris", Flaw.UNREADABLE),
         ("**What is the capital of France**", Flaw.ECHO),
+        ("| a | b |\n|---|:---|\n| 1 | 2 |", None),
         ("I don't know.", None),
     ],
 )

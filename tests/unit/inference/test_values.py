@@ -93,6 +93,11 @@ def test_any_text_is_read_or_refused(text: str, labels: tuple[str, ...]) -> None
         ("USD", "5", "5"),
         ("USD", "-$5", "-5"),
         ("USD", "minus 5 dollars", "-5"),
+        ("", "3½", "3.5"),
+        ("", "3 ¼ of them", "3.25"),
+        ("", "½", "0.5"),
+        ("", "二〇二三", "2023"),
+        ("", "二十三", "23"),
         ("million USD", "$5 million", "5"),
         ("million USD", "5", "5"),
         ("million USD", "5 million", "5"),
@@ -129,6 +134,8 @@ def test_a_number_is_found(unit: str, text: str, number: str) -> None:
 def test_what_the_question_says_is_not_the_answer() -> None:
     """Numbers of the question that are repeated leave the new one."""
     assert read_number("", "2 + 2 = 4", "What is 2 + 2?") == "4"
+    assert read_number("", "9 - 4 = 5", "What is 9 - 4?") == "5"
+    assert read_number("", "9 - 4 is 5", "What is 9 - 4?") == "5"
     assert read_number("", "In 12 months it grew to 40", "How far in 12 months?") == "40"
     assert read_number("", "It is 2.", "What is 2 times 1?") == "2"  # the only one there is
 
@@ -147,6 +154,21 @@ def test_what_the_question_says_is_not_the_answer() -> None:
         ("", "5 to 10", "a range of numbers"),
         ("%", "5-10%", "a range of numbers"),
         ("", "5 或 6", "a range of numbers"),
+        ("USD", "$5-6", "a range of numbers"),
+        ("USD", "$5 – $6", "a range of numbers"),
+        ("USD", "USD 5~6 each", "a range of numbers"),
+        ("TWD", "新台幣 5 至 6", "a range of numbers"),
+        ("USD", "$5-$6", "a range of numbers"),
+        ("", "5 - 6", "a range of numbers"),
+        ("天", "兩三天", "a range of numbers"),
+        ("", "二十三四個", "a range of numbers"),
+        ("", "1/2", "no plain number"),
+        ("", "10:30", "no plain number"),
+        ("", "12,5", "no plain number"),
+        ("", "5.6.7", "no plain number"),
+        ("", "5 × 10^3", "no plain number"),
+        ("", "2.1×10⁷", "no plain number"),
+        ("", "⅓", "no plain number"),
         ("", "There are 365 days in 12 months", "several numbers"),
     ],
 )
