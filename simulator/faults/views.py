@@ -52,7 +52,9 @@ class BadPlan(Fault):
     nothing ("worthless"), and proposes what would follow."""
 
     OPTIONS: ClassVar[Mapping[str, Any]] = {"how": "null"}
-    WORDS: ClassVar[Mapping[str, tuple[str, ...]]] = {"how": ("none", "null", "more")}
+    WORDS: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "how": ("none", "null", "more", "unknown", "worthless")
+    }
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -100,7 +102,7 @@ class BadViewChange(Fault):
 
     OPTIONS: ClassVar[Mapping[str, Any]] = {"how": "certificate"}
     WORDS: ClassVar[Mapping[str, tuple[str, ...]]] = {
-        "how": ("certificate", "empty", "stable", "view")
+        "how": ("certificate", "empty", "stable", "view", "apart")
     }
 
     def sent(self, effect: Broadcast | Send) -> list[Effect]:
