@@ -87,7 +87,7 @@ def _pair(line: str, place: str, number: int) -> Pair:
         if not isinstance(row.get(key) or "", str):
             raise InvalidRequest(f"{place}: {key} must be a text.")
     texts = {key: row.get(key) or "" for key in ("category", "language")}
-    identity = row.get("id", number)
+    identity = number if row.get("id") is None else row["id"]
     if isinstance(identity, bool) or not isinstance(identity, str | int):
         raise InvalidRequest(f"{place}: id must be a text or a whole number.")
     return Pair(str(identity), row["question"], row["a"], row["b"], same, relation, **texts)
@@ -98,10 +98,11 @@ def _label(row: dict[str, Any], place: str) -> tuple[bool | None, str]:
     same, relation = row.get("same"), row.get("relation")
     if same is not None and not isinstance(same, bool):
         raise InvalidRequest(f"{place}: same must be true or false.")
-    if relation in (None, ""):
-        return same, {True: "same", False: "contradict", None: ""}[same]
+    if not isinstance(relation or "", str):
+        raise InvalidRequest(f"{place}: relation must be a text.")
     if relation not in _RELATIONS:
-        raise InvalidRequest(f"{place}: relation must be same, contradict or different.")
+        # Missing, or a word of somebody else's files.
+        return same, {True: "same", False: "contradict", None: ""}[same]
     if same is None:
         return relation == "same", relation
     if same != (relation == "same"):
