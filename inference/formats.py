@@ -76,13 +76,16 @@ _REQUESTS = (
         ("json",),
         re.compile(
             rf"{_ORDER}(?:{_SAY}(?:as|in|into|using|with) {_QUALIFIED}json"
-            r"(?=(?: object| format| only)?\W*$|,| with\b)|"
+            r"(?=(?: object| format| only)?(?:\W*$|,| with\b| containing\b| whose\b))|"
             rf"{_HAND}{_QUALIFIED}json(?! (?:parser|schema|file|library))\b)"
         ),
         re.compile(
             r"[,(] ?(?:and |but )?(?:only )?(?:in|as) (?:an? )?(?:valid )?json"
             r"(?: object| format)?\W*$|"
-            r"^json(?: only| format)?(?:,? please)?[.!]?$"
+            r"^json(?: only| format)?(?:,? please)?[.!]?$|"
+            r"\b(?:answer|output|response|reply|result)s? (?:should|must|shall|has to|needs to) be "
+            r"(?:(?:in|an?|valid|only|pure|plain) ){0,3}json\b|"
+            r"\bi (?:need|want|would like)\b[^,]{0,60} (?:in|as) (?:an? )?(?:valid )?json\b"
         ),
         re.compile(
             rf"{_HAN_ORDER}(?:用|以|使用|采用|按照?)[^,]{{0,8}}?json[^,]{{0,8}}?{_HAN_SAY}|"
@@ -116,6 +119,8 @@ _REQUESTS = (
         re.compile(
             rf"(?:[,(] ?|^)(?:in |with )?(?:just |only |exactly )?{_ONE_WORD}(?: only)?"
             r"(?:,? please)?[.!)?]*$|"
+            rf"^(?:in|with|using) (?:just |only |exactly )?{_ONE_WORD}\b|"
+            r"^(?:an? )?(?:one|single)[- ]word (?:answer|reply)\b|"
             r"^(?!.*\b(?:written|spell\w*|spelt|words)\b).*"
             rf"\b(?:in|with) (?:just |only |exactly )?{_ONE_WORD}\W*$"
         ),
@@ -123,7 +128,7 @@ _REQUESTS = (
             rf"{_HAN_ORDER}(?:用|以|使用)(?:\s|只|最贴切的)*(?:{_HAN_ONE_WORD})[^,]{{0,3}}?"
             rf"(?:{_HAN_SAY}|就好|即可|。?$)|"
             rf"{_HAN_ORDER}(?:说|写|选|给)(?:出|我)?(?:{_HAN_ONE_WORD})(?:就好|即可|。?$)|"
-            rf"[,(]\s*(?:{_HAN_ONE_WORD})(?:就好|即可|回答)?[。)]?$"
+            rf"(?:[,(]\s*|^)(?:{_HAN_ONE_WORD})(?:就好|即可|回答|作答)?[。)]?$"
         ),
     ),
 )  # fmt: skip
