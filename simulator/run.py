@@ -31,6 +31,8 @@ SAMPLE_MS = 250
 QUIET_MS = 25_000
 """Several times the interval of heights: so long nothing but them, and nothing will ever be."""
 LASSO_ROUNDS = 4
+HEALED = ("pause", "disk_full")
+"""What ends with the calm even if it has no end: from there on the node has no excuse."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +86,7 @@ class Run:
             for incident in plan.faults
             if "node" in incident.settings
             and incident.until_ms is None
-            and incident.kind != "replace_key"
+            and incident.kind not in ("replace_key", *HEALED)
             and not is_byzantine(incident)
         }
 

@@ -3,7 +3,7 @@
 import pytest
 
 from simulator.errors import Finding, Violation
-from simulator.plan import Plan
+from simulator.plan import Incident, Plan, Question
 from simulator.run import Run
 from simulator.trace import Trace
 
@@ -36,3 +36,16 @@ def test_a_run_with_more_on_its_way_than_memory_holds_ends(
     monkeypatch.setattr("simulator.world.WAITING_MAX", 3)
     result = Run(Plan(1, 4, calm_ms=1_000), Trace()).run()
     assert (result.finding, result.rule) == (Finding.LIVENESS, "storm")
+
+
+@pytest.mark.parametrize("kind", ["pause", "disk_full"])
+def test_who_is_healed_by_the_calm_must_get_on_like_the_others(kind: str) -> None:
+    """Though its fault has no end; who is dead for good need not."""
+    for fault, others in ((kind, 4), ("crash", 3)):
+        plan = Plan(
+            1, 4, calm_ms=4_000, faults=(Incident(fault, 1_000, None, {"node": 3}),),
+            questions=(Question(500, 0),),
+        )  # fmt: skip
+        run = Run(plan, Trace())
+        assert run.run().finding is Finding.HOLDS
+        assert len(run.live()) == others
